@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef CELERIAC_CODEC_FRAME_H
+#define CELERIAC_CODEC_FRAME_H
+
+/* Frames of the pool protocol (PROTOCOL.md): a length of four bytes, big endian, then one msgpack array whose first element
+ * is the type. Both ends use this file; a runtime in another language needs PROTOCOL.md only. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "codec/buffer.h"
+#include "codec/error.h"
+#include "codec/value.h"
+
+enum { FRAME_PROTOCOL = 1 }; /* version named in HELLO */
+
+/* The largest frame either side accepts: the largest body that RabbitMQ hands out by default, and room for the rest. */
+#define FRAME_MAX ((size_t)136 * 1024 * 1024)
+
+enum frame_type {
+    /* main process -> forkserver */
+    FRAME_SPAWN = 1, /* [1, slot, generation], with the child's socket as SCM_RIGHTS */
+    /* main process -> child */
+    FRAME_JOB = 2,   /* [2, job, flags, request, body] */
+    FRAME_LEAVE = 3, /* [3] */
+    /* forkserver -> main process */
+    FRAME_HELLO = 16,   /* [16, protocol, {"runtime", "tasks", "settings"}] */
+    FRAME_SPAWNED = 17, /* [17, slot, generation, pid], with the child's pidfd as SCM_RIGHTS */
+    FRAME_EXITED = 18,  /* [18, slot, generation, pid, wait status, {"utime", "stime", "maxrss"}] */
+    /* forkserver or child -> main process */
+    FRAME_ERROR = 19, /* [19, text]: cannot go on; the sender leaves */
+    /* child -> main process */
+    FRAME_READY = 32,   /* [32, resident KiB] */
+    FRAME_STARTED = 33, /* [33, job] */
+    FRAME_RESULT = 34,  /* [34, job, flags, resident KiB, report, document] */
+};
+
+enum { /* flags of JOB */
+    FRAME_JOB_WANT_STARTED = 1, /* send STARTED before the task runs */
+    FRAME_JOB_WANT_RSS = 2,     /* fill in the resident KiB of RESULT */
+};
+
+enum { /* flags of RESULT */
+    FRAME_RESULT_RETIRING = 1, /* the child leaves after this frame; send it nothing more */
+};
+
+/* A whole frame as read: `array` is the msgpack array, already checked against the table of types (element count and element
+ * types), so accessors need no further checks. Borrows the reader's memory until the next frame_reader call. */
+struct frame {
+    enum frame_type type;
+    const msgpack_object *array;
+};
+
+uint64_t frame_uint(const struct frame *frame, size_t index);
+const msgpack_object *frame_value(const struct frame *frame, size_t index);
+struct text frame_text(const struct frame *frame, size_t index); /* str or bin */
+
+/* Collects bytes and gives out whole frames. */
+struct frame_reader {
+    struct buffer input;
+    size_t taken; /* bytes of the frame given out last */
+    msgpack_zone zone;
+};
+
+MUST_CHECK bool frame_reader_init(struct frame_reader *reader);
+void frame_reader_done(struct frame_reader *reader);
+/* Room for the next read: *ret_size bytes at the returned address (NULL: out of memory, or a frame larger than FRAME_MAX). At
+ * least 4 KiB, and the whole rest of a frame whose length is known. */
+void *frame_reader_room(struct frame_reader *reader, size_t *ret_size);
+/* Tells how many bytes were read into the room. */
+void frame_reader_fill(struct frame_reader *reader, size_t size);
+/* 1: *ret is the next frame, valid until the next call on this reader. 0: more bytes are needed. CODEC_E*: the peer broke the
+ * protocol and is to be ended. */
+MUST_CHECK int frame_reader_next(struct frame_reader *reader, struct frame *ret,
+                                 struct codec_reason *reason);
+/* True if a part of a frame is waiting. */
+bool frame_reader_partial(const struct frame_reader *reader);
+
+/* Writers append one whole frame to `buffer`. Errors: CODEC_ENOMEM, CODEC_ETOOBIG. */
+MUST_CHECK int frame_write_spawn(struct buffer *buffer, uint32_t slot, uint32_t generation);
+/* Writes the frame up to and including the header of the body's bin; the body's `body_size` bytes must follow on the wire,
+ * and nothing else in between. `request` is one packed msgpack map. */
+MUST_CHECK int frame_write_job(struct buffer *buffer, uint64_t job, uint32_t flags,
+                               struct bytes request, size_t body_size);
+MUST_CHECK int frame_write_leave(struct buffer *buffer);
+/* `description` is one packed msgpack map. */
+MUST_CHECK int frame_write_hello(struct buffer *buffer, struct bytes description);
+MUST_CHECK int frame_write_spawned(struct buffer *buffer, uint32_t slot, uint32_t generation,
+                                   int64_t pid);
+
+struct frame_exit {
+    uint32_t slot, generation;
+    int64_t pid;
+    int wait_status;
+    double utime, stime; /* seconds */
+    uint64_t maxrss;     /* KiB */
+};
+MUST_CHECK int frame_write_exited(struct buffer *buffer, const struct frame_exit *exit_of_child);
+MUST_CHECK int frame_write_error(struct buffer *buffer, const char *text);
+MUST_CHECK int frame_write_ready(struct buffer *buffer, uint64_t resident_kib);
+MUST_CHECK int frame_write_started(struct buffer *buffer, uint64_t job);
+
+struct frame_result {
+    uint64_t job;
+    uint32_t flags;
+    uint64_t resident_kib;
+    struct bytes report;  /* one packed msgpack map */
+    size_t document_size; /* these bytes follow on the wire, as in frame_write_job */
+};
+MUST_CHECK int frame_write_result(struct buffer *buffer, const struct frame_result *result);
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef CELERIAC_CODEC_RESULT_MESSAGE_H
+#define CELERIAC_CODEC_RESULT_MESSAGE_H
+
+/* Result documents (celery-wire.md 4.2, 4.3) as Celery's clients of any version read them. */
+
+#include "codec/buffer.h"
+#include "codec/error.h"
+#include "codec/serializer.h"
+#include "codec/value.h"
+
+/* An exception as clients rebuild it. */
+struct result_exception {
+    struct text type;         /* class name: "ValueError" */
+    struct text module;       /* "builtins", "celery.exceptions", "billiard.exceptions" ... */
+    msgpack_object arguments; /* array: the constructor's arguments */
+};
+
+struct result_message {
+    struct text task_id;
+    const char *status;                       /* Celery's state: "SUCCESS", "FAILURE" ... */
+    const msgpack_object *result;             /* the value; NULL if `exception` is set */
+    const struct result_exception *exception; /* NULL if `result` is set */
+    struct text traceback;                    /* none: null */
+    struct text group_id, parent_id;          /* left out of the document where there are none */
+    int64_t date_done;                        /* microseconds UTC; 0: null (state is not a ready one) */
+};
+
+/* Appends the document, encoded by `serializer`. CODEC_ETOOBIG beyond the buffer's limit; CODEC_ETYPE where the serializer
+ * cannot express the value (e.g. an integer beyond 64 bits in msgpack). On failure the buffer is as it was. */
+MUST_CHECK int result_message_write(const struct result_message *message,
+                                    const struct serializer *serializer, struct buffer *buffer);
+
+/* The Python-like text of a value as Celery's logs and events show it: at most `size` bytes with the null, cut with "...",
+ * three levels deep (celery-wire.md 7.6). Returns the length. */
+size_t result_repr(const msgpack_object *value, char *ret, size_t size);
+
+#endif
