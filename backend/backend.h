@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef CELERIAC_BACKEND_H
+#define CELERIAC_BACKEND_H
+
+/* Results <-> where clients look for them. A backend is one of the table of backends, opened by URL. It stores documents that
+ * are already encoded (codec/result_message.h) and says when a document is safe, so that the ack can follow it. */
+
+#include "broker/broker.h"
+#include "codec/buffer.h"
+#include "codec/value.h"
+
+enum { BACKEND_ERROR_SIZE = 256 };
+
+struct backend;
+
+struct backend_config {
+    const char *url;       /* "rpc://", "disabled://"; NULL or "" = disabled, as in Celery */
+    struct broker *broker; /* for rpc:// */
+    const char *content_type, *content_encoding; /* of result_serializer */
+    bool persistent;       /* result_persistent */
+};
+
+/* True if celeriac has a backend for the URL; `error` names the ones there are otherwise. */
+MUST_CHECK bool backend_supported(const char *url, char error[BACKEND_ERROR_SIZE]);
+/* The strings and the broker are borrowed for the backend's life. NULL: out of memory or not supported. */
+struct backend *backend_open(const struct backend_config *config);
+void backend_close(struct backend *backend);
+
+/* "disabled://" or the URL with its password masked, for the banner. */
+const char *backend_name(const struct backend *backend);
+
+struct backend_result {
+    struct text task_id, correlation_id, reply_to;
+    struct bytes document;
+};
+
+/* Called once, from the loop; `error` is NULL once the result is where it should be. */
+typedef void backend_stored(void *context, const char *error);
+
+enum backend_answer {
+    BACKEND_PENDING = 0,  /* `stored` will be called */
+    BACKEND_NOTHING = 1,  /* there is nowhere to store it (disabled, no reply_to): `stored` is not called */
+    BACKEND_FULL = -1,    /* no room now: try again at the broker's on_drained */
+    BACKEND_FAILED = -2,  /* cannot be stored at all (reply_to longer than AMQP's 255 bytes) */
+};
+MUST_CHECK enum backend_answer backend_store(struct backend *backend,
+                                             const struct backend_result *result,
+                                             backend_stored *stored, void *context);
+
+#endif
