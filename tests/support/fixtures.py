@@ -79,17 +79,18 @@ def msgpack_client(broker_url: str) -> Iterator[Celery]:
 
 
 def _end(started: list[workers.BaseWorker], failed: bool) -> None:
-    reports = []
-    for worker in started:
-        try:
+    """Stop the workers of a test; show their logs if it has failed."""
+    try:
+        for worker in started:
             if worker.running():
                 worker.stop()
+        for worker in started:
             if failed:
                 print(f"--- log of {' '.join(worker.argv)}\n{worker.read_log()}")
-            reports.append(worker.sanitizer_report())
-        finally:
+            assert not worker.sanitizer_report(), worker.sanitizer_report()
+    finally:
+        for worker in started:
             worker.close()
-    assert not any(reports), "\n".join(reports)
 
 
 @pytest.hookimpl(tryfirst=True, hookwrapper=True)

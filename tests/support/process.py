@@ -9,10 +9,13 @@ import signal
 import socket
 import subprocess
 import time
+import uuid
 from pathlib import Path
 from typing import Callable, Mapping, Sequence, TypeVar
 
 PR_SET_PDEATHSIG = 1
+# Set in the environment of what we start, so that orphans are still known as ours.
+MARK = "CELERIAC_TEST_PROCESS"
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -62,10 +65,12 @@ class Process:
                  cwd: Path | None = None) -> None:
         self.argv = [str(arg) for arg in argv]
         self.log = log
+        self._mark = uuid.uuid4().hex
+        environment = {**(os.environ if env is None else env), MARK: self._mark}
         with open(log, "ab") as output:
             self._popen = subprocess.Popen(
                 self.argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                env=dict(env) if env is not None else None, cwd=cwd, start_new_session=True,
+                env=environment, cwd=cwd, start_new_session=True,
                 preexec_fn=_die_with_parent)
 
     @property
@@ -90,22 +95,21 @@ class Process:
                 from None
 
     def kill(self) -> None:
-        """Kill the process and everything in its group, and reap it."""
+        """Kill the process and all it has started, orphans too, and reap it."""
         if self._popen.returncode is None:
-            kill_tree(self.pid)
+            kill_all(descendants(self.pid))
             self._popen.wait(10)
+        kill_all(_marked(self._mark))
 
     def stop(self, seconds: float = 10.0) -> int:
-        """SIGTERM, then SIGKILL for whatever is left after seconds; the exit status."""
-        tree = descendants(self.pid)
+        """SIGTERM, and after seconds SIGKILL; nothing is left afterwards. The exit status."""
         self.signal(signal.SIGTERM)
         try:
             return self.wait(seconds)
         except Timeout:
-            self.kill()
             return -signal.SIGKILL
         finally:
-            _kill_survivors(tree)
+            self.kill()
 
     def read_log(self) -> str:
         """Everything that the program has printed so far."""
@@ -147,18 +151,27 @@ def descendants(pid: int) -> dict[int, int]:
     return {one: started for one in found if (started := start_time(one))}
 
 
-def _kill_survivors(tree: Mapping[int, int]) -> None:
+def _marked(mark: str) -> dict[int, int]:
+    """The living processes that carry the mark, as pid: start time."""
+    needle = f"{MARK}={mark}".encode()
+    found = {}
+    for entry in os.listdir("/proc"):
+        try:
+            if entry.isdigit() and needle in Path(f"/proc/{entry}/environ").read_bytes():
+                found[int(entry)] = start_time(int(entry))
+        except OSError:
+            continue
+    return found
+
+
+def kill_all(tree: Mapping[int, int]) -> None:
+    """SIGKILL each process that still is the one which was seen."""
     for pid, started in tree.items():
         if start_time(pid) == started:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
-
-
-def kill_tree(pid: int) -> None:
-    """SIGKILL the process and every descendant it has now."""
-    _kill_survivors(descendants(pid))
 
 
 def is_zombie(pid: int) -> bool:

@@ -15,7 +15,7 @@ import pytest
 from celery import Celery
 
 from support.amqp import Client
-from support.process import Timeout, alive, descendants, wait_until
+from support.process import Process, Timeout, alive, descendants, wait_until
 from support.rabbitmq import RabbitMQ
 from support.redis import Redis
 from support.worker import TESTS, CeleryWorker
@@ -120,3 +120,13 @@ def test_servers_die_with_a_killed_test_run(tmp_path: Path) -> None:
 def test_waiting_ends_at_its_deadline() -> None:
     with pytest.raises(Timeout, match="no miracle within 0.1 s"):
         wait_until(lambda: False, 0.1, "miracle")
+
+
+def test_killing_finds_orphans_in_sessions_of_their_own(tmp_path: Path) -> None:
+    script = "setsid sleep 600 & echo $!; exec true"
+    process = Process(["/bin/sh", "-c", script], tmp_path / "log")
+    assert process.wait(10) == 0
+    orphan = int(process.read_log())
+    assert alive(orphan)
+    process.kill()
+    wait_until(lambda: not alive(orphan), 10, "end of the orphan")
