@@ -36,6 +36,8 @@ bool value_as_bytes(const msgpack_object *value, struct text *ret); /* bin or st
 bool value_as_int(const msgpack_object *value, int64_t *ret);
 bool value_as_double(const msgpack_object *value, double *ret); /* a float or an integer */
 bool value_as_bool(const msgpack_object *value, bool *ret);
+/* A VALUE_BIGINT that is what it says: digits with an optional '-'. A stranger's EXT of that type need not be. */
+bool value_as_bigint(const msgpack_object *value, struct text *ret);
 bool value_is_nil(const msgpack_object *value); /* NULL counts as nil */
 
 /* Words for the Python type of a value, for error messages: "int", "str", "dict", "NoneType" ... */
@@ -56,7 +58,7 @@ msgpack_object value_text(struct text text); /* nil if text.data is NULL */
 MUST_CHECK bool value_array(msgpack_zone *zone, uint32_t size, msgpack_object *ret);
 /* A map with room for `room` pairs, none in use yet. */
 MUST_CHECK bool value_map(msgpack_zone *zone, uint32_t room, msgpack_object *ret);
-/* Appends a pair; asserts that there is room. */
+/* Appends a pair to a map made by value_map; asserts that there is room. The key is borrowed. */
 void value_map_put(msgpack_object *map, const char *key, msgpack_object value);
 
 #endif
