@@ -126,12 +126,11 @@ void log_line(enum log_level level, const char *format, ...)
         memcpy(line + sizeof(line) - 4, "...\n", 4);
         size = sizeof(line);
     }
-    if (!stderr_has_room()) {
-        state.dropped++;
-    } else {
-        if (state.dropped > 0)
-            report_dropped();
+    if (state.dropped > 0 && stderr_has_room())
+        report_dropped();
+    if (stderr_has_room())
         write_line(line, size);
-    }
+    else
+        state.dropped++;
     errno = saved_errno;
 }

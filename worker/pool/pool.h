@@ -57,7 +57,8 @@ enum pool_verdict {
 
 struct pool_ending {
     enum pool_verdict verdict;
-    struct text report, document;  /* POOL_DONE; borrowed until on_ended returns */
+    const msgpack_object *report;  /* POOL_DONE: RESULT's map; borrowed until on_ended returns */
+    struct text document;          /* POOL_DONE: RESULT's bytes, likewise */
     pid_t pid;                     /* of the child; 0 for POOL_RETURNED */
     unsigned slot;                 /* its number from 1, as in ForkPoolWorker-N */
     bool started;                  /* false only if it is certain that the task did not begin */
@@ -72,6 +73,9 @@ enum pool_severity { POOL_DEBUG, POOL_INFO, POOL_WARNING, POOL_ERROR };
 struct pool_handler {
     /* A forkserver (the first, or a replacement) has loaded its app. `description` is HELLO's map, borrowed. */
     void (*on_hello)(void *context, const msgpack_object *description);
+    /* Asked right before a job is sent to a child: false if it must not run any more (expired, revoked); then it is the caller's
+     * again, and on_ended is not called. */
+    bool (*on_dispatch)(void *context, struct pool_job *job);
     void (*on_started)(void *context, struct pool_job *job, pid_t pid);
     /* SIGUSR1 was sent to the child. */
     void (*on_soft_limit)(void *context, struct pool_job *job);

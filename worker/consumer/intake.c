@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Owns the decision on each delivery: run it, hold it, attach it to a run that goes on, or refuse it (celery-wire.md 3.2; the
+ * rows are named in the comments). Runs nothing and stores nothing itself. */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "codec/result_message.h"
+#include "worker/consumer/internal.h"
+#include "worker/consumer/loss.h"
+#include "worker/log/log.h"
+
+/* What a step says of a request. */
+enum step { GO_ON, TAKEN /* the request has been dealt with, and may be gone */ };
+
+static int text_width(struct text text, size_t limit)
+{
+    return (int)(text.size < limit ? text.size : limit);
+}
+
+/* The whole story of a message that cannot be run, for the log. */
+static void log_refusal(enum log_level level, const struct request *request, const char *what,
+                        const char *why)
+{
+    const struct broker_delivery *delivery = request->delivery;
+    const struct task_message *message = &request->message;
+    log_line(level,
+             "%s: %s. The message %s: queue=%s task=%.*s id=%.*s content_type=%.*s "
+             "content_encoding=%.*s body=%zu bytes redelivered=%s",
+             what, why, request->verb == BROKER_ACK ? "was acknowledged and dropped"
+                                                    : "was rejected (dead-lettered if the queue has "
+                                                      "an exchange for it, else dropped)",
+             delivery->queue->name, text_width(message->task, 255),
+             message->task.data != NULL ? message->task.data : "",
+             text_width(message->id, 255), message->id.data != NULL ? message->id.data : "",
+             text_width(delivery->content_type, 255),
+             delivery->content_type.data != NULL ? delivery->content_type.data : "",
+             text_width(delivery->content_encoding, 255),
+             delivery->content_encoding.data != NULL ? delivery->content_encoding.data : "",
+             delivery->body.size, delivery->redelivered ? "yes" : "no");
+}
+
+static enum step refuse(struct request *request, enum broker_verb verb, const char *what,
+                        const char *why)
+{
+    request->verb = verb;
+    log_refusal(verb == BROKER_ACK ? LOG_CRITICAL : LOG_ERROR, request, what, why);
+    outcome_close(request, verb);
+    return TAKEN;
+}
+
+/* Deliveries that were on their way when the consumers were cancelled. */
+static enum step check_stopping(struct request *request)
+{
+    if (request->consumer->state == CONSUMER_RUNNING)
+        return GO_ON;
+    outcome_close(request, BROKER_NACK_REQUEUE);
+    return TAKEN;
+}
+
+/* A redelivery of what runs here, or has run here, takes the place of the delivery that went with its connection. */
+static enum step attach(struct request *request)
+{
+    struct consumer *consumer = request->consumer;
+    if (!request->delivery->redelivered)
+        return GO_ON;
+    struct request *orphan =
+        settlement_find_orphan(&consumer->settlement, &request->message, request->losses);
+    if (orphan == NULL)
+        return GO_ON;
+    log_info("Task %s was redelivered: attached to its run here, not started again",
+             request_label(request));
+    orphan->epoch = request->epoch;
+    orphan->tag = request->tag;
+    orphan->orphan = false;
+    settlement_remove(&consumer->settlement, request);
+    request_free(request);
+    if (orphan->state == REQUEST_FINISHED) {
+        consumer->settlement.finished--;
+        outcome_close(orphan, orphan->verb);
+    }
+    return TAKEN;
+}
+
+/* Row D. */
+static enum step check_registered(struct request *request)
+{
+    const struct text name = request->message.task;
+    request->task = registry_find(&request->consumer->registry, name);
+    if (request->task != NULL)
+        return GO_ON;
+    request->verb = BROKER_REJECT;
+    log_refusal(LOG_ERROR, request, "Received unregistered task",
+                "no task of that name is in the application that this worker runs");
+    char copy[256];
+    snprintf(copy, sizeof(copy), "%.*s", text_width(name, sizeof(copy) - 1), name.data);
+    document_write(request, &(struct failure){.status = "FAILURE",
+                                              .type = "NotRegistered",
+                                              .module = "celery.exceptions",
+                                              .message = copy});
+    outcome_finish(request);
+    return TAKEN;
+}
+
+/* Row E. */
+static enum step check_content_type(struct request *request)
+{
+    const struct serializer *serializer =
+        serializer_by_content_type(request->message.content_type);
+    const struct serializer *const *accepted = request->consumer->config.accept_content;
+    while (serializer != NULL && *accepted != NULL) {
+        if (*accepted++ == serializer)
+            return GO_ON;
+    }
+    return refuse(request, BROKER_REJECT, "Refusing to decode message",
+                  serializer == NULL ? "celeriac cannot read its content type"
+                                     : "its content type is not in accept_content");
+}
+
+/* Row J. */
+static enum step check_expired(struct request *request)
+{
+    if (!request->message.has_expires || consumer_now() <= request->message.expires)
+        return GO_ON;
+    log_info("Discarding revoked task: %s (expired)", request_label(request));
+    document_write(request, &(struct failure){.status = "REVOKED",
+                                              .type = "TaskRevokedError",
+                                              .module = "celery.exceptions",
+                                              .message = "expired"});
+    request->verb = BROKER_ACK;
+    outcome_finish(request);
+    return TAKEN;
+}
+
+static enum step resolve_options(struct request *request)
+{
+    const struct consumer_config *config = &request->consumer->config;
+    const struct task_message *message = &request->message;
+    const struct task *task = request->task;
+    request->acks_late = tristate_or(task->acks_late, config->task_acks_late);
+    request->reject_on_worker_lost =
+        tristate_or(task->reject_on_worker_lost, config->task_reject_on_worker_lost);
+    request->ignore_result = message->has_ignore_result
+                                 ? message->ignore_result
+                                 : tristate_or(task->ignore_result, config->task_ignore_result);
+    struct pool_job *job = &request->job;
+    job->hard_limit = message->hard_limit > 0 ? message->hard_limit
+                      : task->time_limit > 0  ? task->time_limit
+                                              : config->task_time_limit;
+    job->soft_limit = message->soft_limit > 0   ? message->soft_limit
+                      : task->soft_time_limit > 0 ? task->soft_time_limit
+                                                  : config->task_soft_time_limit;
+    job->want_started = !request->acks_late;
+    job->suspect = request->losses + 1 >= (int64_t)config->worker_lost_max_deliveries &&
+                   config->worker_lost_max_deliveries > 1;
+    log_info("Task %s received", request_label(request));
+    return GO_ON;
+}
+
+/* Row L. */
+static enum step hold_for_eta(struct request *request)
+{
+    struct consumer *consumer = request->consumer;
+    if (!request->message.has_eta || request->message.eta <= consumer_now())
+        return GO_ON;
+    request->eta.due = request->message.eta;
+    if (!eta_heap_add(&consumer->waiting, &request->eta)) {
+        outcome_close(request, BROKER_NACK_REQUEUE);
+        return TAKEN;
+    }
+    request_set_state(request, REQUEST_WAITING);
+    intake_release_due(consumer);
+    consumer_adjust(consumer);
+    return TAKEN;
+}
+
+static enum step submit(struct request *request)
+{
+    int error = request_pack(request);
+    if (error != 0)
+        return refuse(request, BROKER_REJECT, "Cannot hand the task to a child",
+                      codec_strerror(error));
+    request_set_state(request, REQUEST_SUBMITTED);
+    pool_submit(request->consumer->pool, &request->job);
+    return TAKEN;
+}
+
+typedef enum step step_function(struct request *request);
+
+static void run_steps(struct request *request, step_function *const *steps)
+{
+    while (*steps != NULL && (*steps)(request) == GO_ON)
+        steps++;
+}
+
+static step_function *const steps_of_delivery[] = {
+    check_stopping,  attach,       check_registered, check_content_type, check_expired,
+    resolve_options, hold_for_eta, submit,           NULL,
+};
+static step_function *const steps_of_due[] = {check_expired, submit, NULL};
+
+static struct request *request_of(struct consumer *consumer, struct broker_delivery *delivery)
+{
+    struct request *request = request_new(consumer, delivery);
+    if (request == NULL) {
+        log_critical("Out of memory: a message goes back to its queue");
+        broker_settle(consumer->broker, delivery->epoch, delivery->tag, BROKER_NACK_REQUEUE);
+        broker_delivery_free(delivery);
+    }
+    return request;
+}
+
+/* Rows A, B, C, G, I: what is no task message that can be looked up by name. */
+static void refuse_kind(struct request *request, enum task_message_kind kind, const char *why)
+{
+    if (kind == TASK_MESSAGE_UNDECODABLE)
+        refuse(request, BROKER_ACK, "Can't decode message body", why);
+    else if (kind == TASK_MESSAGE_NOT_A_TASK)
+        refuse(request, BROKER_REJECT, "Received and deleted unknown message", why);
+    else
+        refuse(request, BROKER_REJECT, "Received invalid task message", why);
+}
+
+void intake_delivery(void *context, struct broker_delivery *delivery)
+{
+    struct request *request = request_of(context, delivery);
+    if (request == NULL)
+        return;
+    struct task_message_source source = {
+        .headers = delivery->headers.type == MSGPACK_OBJECT_MAP ? &delivery->headers : NULL,
+        .content_type = delivery->content_type,
+        .content_encoding = delivery->content_encoding,
+        .body = delivery->body,
+    };
+    struct codec_reason reason = {0};
+    enum task_message_kind kind =
+        task_message_read(&source, delivery->zone, &request->message, &reason);
+    request->losses = loss_count(source.headers);
+    settlement_add(&request->consumer->settlement, request);
+    if (kind == TASK_MESSAGE_OK)
+        run_steps(request, steps_of_delivery);
+    else
+        refuse_kind(request, kind, reason.text);
+}
+
+void intake_oversized(void *context, struct broker_delivery *delivery, uint64_t size)
+{
+    struct request *request = request_of(context, delivery);
+    if (request == NULL)
+        return;
+    settlement_add(&request->consumer->settlement, request);
+    char why[96];
+    snprintf(why, sizeof(why), "its body of %llu bytes is larger than this worker takes",
+             (unsigned long long)size);
+    refuse(request, BROKER_REJECT, "Refusing message", why);
+}
+
+static void on_eta_timer(uv_timer_t *timer)
+{
+    struct consumer *consumer = timer->data;
+    intake_release_due(consumer);
+    consumer_adjust(consumer);
+}
+
+void intake_release_due(struct consumer *consumer)
+{
+    int64_t now = consumer_now();
+    struct eta_entry *first;
+    while ((first = eta_heap_first(&consumer->waiting)) != NULL && first->due <= now) {
+        eta_heap_remove(&consumer->waiting, first);
+        struct request *request = CONTAINER_OF(first, struct request, eta);
+        request_set_state(request, REQUEST_RECEIVED);
+        run_steps(request, steps_of_due);
+    }
+    if (first == NULL) {
+        uv_timer_stop(&consumer->eta_timer);
+        return;
+    }
+    /* At most an hour at a time, so that a clock that is set meanwhile is noticed. */
+    int64_t wait_ms = (first->due - now + 999) / 1000;
+    uv_timer_start(&consumer->eta_timer, on_eta_timer,
+                   (uint64_t)(wait_ms < 3600000 ? wait_ms : 3600000), 0);
+}
+
+void intake_return_waiting(struct consumer *consumer)
+{
+    struct eta_entry *first;
+    while ((first = eta_heap_first(&consumer->waiting)) != NULL) {
+        eta_heap_remove(&consumer->waiting, first);
+        outcome_close(CONTAINER_OF(first, struct request, eta), BROKER_NACK_REQUEUE);
+    }
+    uv_timer_stop(&consumer->eta_timer);
+}
+
+/* After a lost connection: what has not begun is the server's again; what runs, or has run, becomes an orphan. */
+static void forget_or_orphan(struct consumer *consumer, struct request *request)
+{
+    if (request->settled || request->orphan)
+        return;
+    request->orphan = true;
+    if (request->state == REQUEST_WAITING) {
+        eta_heap_remove(&consumer->waiting, &request->eta);
+        outcome_close(request, BROKER_NACK_REQUEUE);
+    } else if (request->state == REQUEST_SUBMITTED &&
+               pool_withdraw(consumer->pool, &request->job)) {
+        outcome_close(request, BROKER_NACK_REQUEUE);
+    }
+}
+
+void intake_forget_unstarted(struct consumer *consumer)
+{
+    struct request *request = consumer->settlement.oldest;
+    while (request != NULL) {
+        struct request *newer = request->newer;
+        forget_or_orphan(consumer, request);
+        request = newer;
+    }
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef CELERIAC_CONSUMER_REGISTRY_H
+#define CELERIAC_CONSUMER_REGISTRY_H
+
+/* The tasks that the runtime announced in HELLO, by name, with the options that each sets itself. */
+
+#include <stdbool.h>
+
+#include "codec/value.h"
+
+enum tristate { UNSET = -1, NO = 0, YES = 1 };
+
+struct task {
+    struct text name;
+    enum tristate acks_late, reject_on_worker_lost, ignore_result;
+    double time_limit, soft_time_limit; /* seconds; 0 = not set */
+    struct task *next;                  /* in its bucket */
+};
+
+enum { REGISTRY_BUCKETS = 256 };
+
+struct registry {
+    msgpack_zone *zone;
+    struct task *buckets[REGISTRY_BUCKETS];
+    size_t count;
+};
+
+/* Reads HELLO's description. False: out of memory. Replaces nothing: init an empty registry for each HELLO. */
+MUST_CHECK bool registry_init(struct registry *registry, const msgpack_object *description);
+void registry_done(struct registry *registry);
+/* NULL: not registered. */
+const struct task *registry_find(const struct registry *registry, struct text name);
+
+static inline bool tristate_or(enum tristate value, bool otherwise)
+{
+    return value == UNSET ? otherwise : value == YES;
+}
+
+#endif
