@@ -15,7 +15,8 @@ import pytest
 from celery import Celery
 
 from support.amqp import Client
-from support.process import Process, Timeout, alive, descendants, wait_until
+from support.process import (Process, Timeout, alive, cpu_seconds, descendants,
+                             wait_until)
 from support.rabbitmq import RabbitMQ
 from support.redis import Redis
 from support.worker import TESTS, CeleryWorker
@@ -130,3 +131,14 @@ def test_killing_finds_orphans_in_sessions_of_their_own(tmp_path: Path) -> None:
     assert alive(orphan)
     process.kill()
     wait_until(lambda: not alive(orphan), 10, "end of the orphan")
+
+
+def test_cpu_time_counts_the_living_and_the_reaped(tmp_path: Path) -> None:
+    burn = "t=$(date +%s%N); while [ $(($(date +%s%N) - t)) -lt 200000000 ]; do :; done"
+    script = f"sh -c '{burn}'; {burn}; echo done; exec sleep 600"
+    process = Process(["/bin/sh", "-c", script], tmp_path / "log")
+    try:
+        wait_until(lambda: "done" in process.read_log(), 20, "end of the burning")
+        assert 0.1 < cpu_seconds(process.pid) < 5
+    finally:
+        process.kill()

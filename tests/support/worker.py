@@ -41,6 +41,7 @@ class BaseWorker:
         self.log = self.folder / "worker.log"
         self._env = {**os.environ, **(env or {})}
         self._process: Process | None = None
+        self._wait_ready = True
 
     def launch(self: W) -> W:
         """Start the process and return at once."""
@@ -134,8 +135,13 @@ class BaseWorker:
         self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def launched(self: W) -> W:
+        """For a with block that does not wait for readiness: with worker.launched(): ..."""
+        self._wait_ready = False
+        return self
+
     def __enter__(self: W) -> W:
-        return self.start()
+        return self.start() if self._wait_ready else self.launch()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
