@@ -129,7 +129,7 @@ def celery_worker(request: pytest.FixtureRequest,
 
     def start(*args: str, url: str = "", ready: bool = True,
               **options: Any) -> workers.CeleryWorker:
-        one = workers.CeleryWorker(url or broker_url, "-l", "INFO", *args, **options)
+        one = workers.CeleryWorker(url or broker_url, *args, **options)
         started.append(one)
         return one.start() if ready else one.launch()
 

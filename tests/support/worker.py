@@ -22,6 +22,12 @@ SANITIZER_REPORT = re.compile(r"ERROR: \w*Sanitizer|runtime error: |LeakSanitize
 W = TypeVar("W", bound="BaseWorker")
 
 
+def _with_log_level(args: Sequence[str]) -> list[str]:
+    """INFO unless the caller says otherwise: below it, no worker says that it is ready."""
+    named = any(arg.startswith(("-l", "--loglevel")) for arg in args)
+    return [*args] if named else ["-l", "INFO", *args]
+
+
 def build_folder() -> Path:
     """The build that is tested: CELERIAC_BUILD, else build/asan."""
     return (ROOT / os.environ.get("CELERIAC_BUILD", "build/asan")).resolve()
@@ -162,7 +168,7 @@ class Worker(BaseWorker):
         if not program.exists():
             raise RuntimeError(f"{program} does not exist; build it first (scripts/test does)")
         super().__init__([str(program), "-A", str(app or example_tasks(folder)), "-b", url,
-                          "worker", "-c", str(concurrency), *args], env)
+                          "worker", "-c", str(concurrency), *_with_log_level(args)], env)
 
 
 class CeleryWorker(BaseWorker):
@@ -172,6 +178,7 @@ class CeleryWorker(BaseWorker):
                  concurrency: int = 2, env: Mapping[str, str] | None = None,
                  program: str = "") -> None:
         celery = [program] if program else ["/usr/bin/python3", "-m", "celery"]
-        super().__init__([*celery, "-A", app, "-b", url, "worker", "-c", str(concurrency), *args],
+        super().__init__([*celery, "-A", app, "-b", url, "worker", "-c", str(concurrency),
+                          *_with_log_level(args)],
                          {"PYTHONPATH": str(TESTS), "PYTHONDONTWRITEBYTECODE": "1",
                           **(env or {})})
