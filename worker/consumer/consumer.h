@@ -2,12 +2,12 @@
 #ifndef CELERIAC_CONSUMER_H
 #define CELERIAC_CONSUMER_H
 
-/* Deliveries -> requests -> verdicts: the heart of the main process. It owns the pool, the broker and the backend, joins them,
- * and settles every delivery exactly once. Celery's words, and Celery's rules (celery-wire.md 3) except where README.md's
- * table of deviations says otherwise.
+/* Deliveries -> requests -> verdicts: the heart of the main process. It owns the pool, the broker
+ * and the backend, joins them, and settles every delivery exactly once. Celery's words, and
+ * Celery's rules (celery-wire.md 3) except where README.md's table of deviations says otherwise.
  *
- * Life: consumer_new; consumer_start (forkserver loads the app) -> on_hello -> consumer_connect -> tasks run; consumer_stop or
- * an error -> on_stopped -> consumer_free. */
+ * Life: consumer_new; consumer_start (forkserver loads the app) -> on_hello -> consumer_connect ->
+ * tasks run; consumer_stop or an error -> on_stopped -> consumer_free. */
 
 #include <stdbool.h>
 
@@ -20,28 +20,36 @@
 
 struct consumer;
 
+/* The largest body that is taken, RabbitMQ's own default bound, and the bytes of results that may
+ * wait for their confirms. */
+#define CONSUMER_BODY_MAX   ((size_t)128 * 1024 * 1024)
+#define CONSUMER_OUTBOX_MAX ((size_t)64 * 1024 * 1024)
+
 /* How requests are treated where neither message nor task says it; named as Celery's settings. */
 struct consumer_config {
     const char *nodename; /* celery@host */
     bool task_acks_late, task_reject_on_worker_lost, task_acks_on_failure_or_timeout;
     bool task_ignore_result;
     double task_time_limit, task_soft_time_limit; /* seconds; 0 = none */
-    unsigned worker_lost_max_deliveries; /* losses of its process that a task may cost; at least 1 */
-    unsigned prefetch;                   /* concurrency x multiplier; 0 = unlimited */
+    unsigned
+        worker_lost_max_deliveries; /* losses of its process that a task may cost; at least 1 */
+    unsigned prefetch;              /* concurrency x multiplier; 0 = unlimited */
     const struct serializer *result_serializer;
     const struct serializer *const *accept_content; /* NULL at the end */
     bool result_persistent;
 };
 
 struct consumer_handler {
-    /* A forkserver has loaded the app. The first time: answer with consumer_connect or consumer_stop. */
+    /* A forkserver has loaded the app. The first time: answer with consumer_connect or
+     * consumer_stop. */
     void (*on_hello)(void *context, const msgpack_object *description);
-    /* Everything is down; consumer_free may be called. `exit_status` is the process's: 0, 1 (broker or system), 2 (the app
-     * cannot be loaded). */
+    /* Everything is down; consumer_free may be called. `exit_status` is the process's: 0, 1 (broker
+     * or system), 2 (the app cannot be loaded). */
     void (*on_stopped)(void *context, int exit_status);
 };
 
-/* Copies the structs; what they point to is borrowed for the consumer's life. NULL: out of memory. */
+/* Copies the structs; what they point to is borrowed for the consumer's life. NULL: out of memory.
+ */
 struct consumer *consumer_new(uv_loop_t *loop, const struct pool_config *pool,
                               const struct consumer_handler *handler, void *context);
 void consumer_free(struct consumer *consumer);
@@ -49,7 +57,8 @@ void consumer_free(struct consumer *consumer);
 /* Starts the pool. 0 or a negative errno: the runtime's program cannot be executed. */
 MUST_CHECK int consumer_start(struct consumer *consumer);
 
-/* Opens the broker and, once the first child is ready to come, consumes. Call once. 0 or -ENOMEM. */
+/* Opens the broker and, once the first child is ready to come, consumes. Call once. 0 or -ENOMEM.
+ */
 MUST_CHECK int consumer_connect(struct consumer *consumer, const struct consumer_config *config,
                                 const struct broker_config *broker, const char *backend_url);
 
@@ -59,5 +68,8 @@ enum consumer_stop_mode {
 };
 /* May be called again with a colder mode. `exit_status` of the first call counts. */
 void consumer_stop(struct consumer *consumer, enum consumer_stop_mode mode, int exit_status);
+
+/* Logs what the worker holds and does, at WARNING. */
+void consumer_log_state(const struct consumer *consumer);
 
 #endif

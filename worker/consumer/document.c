@@ -12,7 +12,8 @@ static msgpack_object argument_of(const struct failure *failure)
     if (failure->message != NULL)
         return value_string(failure->message);
     if (failure->number == (double)(int64_t)failure->number)
-        return value_int((int64_t)failure->number); /* Celery writes the limit as it was set: mostly an int */
+        return value_int(
+            (int64_t)failure->number); /* Celery writes the limit as it was set: mostly an int */
     return value_double(failure->number);
 }
 

@@ -2,8 +2,8 @@
 #ifndef CELERIAC_CONSUMER_ETA_H
 #define CELERIAC_CONSUMER_ETA_H
 
-/* Requests that wait for their eta: a binary heap ordered by time whose entries know their place, so that any of them can
- * leave early. Knows no clock and no loop. */
+/* Requests that wait for their eta: a binary heap ordered by time whose entries know their place,
+ * so that any of them can leave early. Knows no clock and no loop. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,8 +13,8 @@
 
 /* Embedded in what waits. */
 struct eta_entry {
-    int64_t due;   /* microseconds since 1970, UTC */
-    size_t place;  /* index + 1 in the heap; 0: not in it */
+    int64_t due;  /* microseconds since 1970, UTC */
+    size_t place; /* index + 1 in the heap; 0: not in it */
 };
 
 struct eta_heap {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Owns the decision on each delivery: run it, hold it, attach it to a run that goes on, or refuse it (celery-wire.md 3.2; the
- * rows are named in the comments). Runs nothing and stores nothing itself. */
+/* Owns the decision on each delivery: run it, hold it, attach it to a run that goes on, or refuse
+ * it (celery-wire.md 3.2; the rows are named in the comments). Runs nothing and stores nothing
+ * itself. */
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,12 +28,13 @@ static void log_refusal(enum log_level level, const struct request *request, con
     log_line(level,
              "%s: %s. The message %s: queue=%s task=%.*s id=%.*s content_type=%.*s "
              "content_encoding=%.*s body=%zu bytes redelivered=%s",
-             what, why, request->verb == BROKER_ACK ? "was acknowledged and dropped"
-                                                    : "was rejected (dead-lettered if the queue has "
-                                                      "an exchange for it, else dropped)",
+             what, why,
+             request->verb == BROKER_ACK ? "was acknowledged and dropped"
+                                         : "was rejected (dead-lettered if the queue has "
+                                           "an exchange for it, else dropped)",
              delivery->queue->name, text_width(message->task, 255),
-             message->task.data != NULL ? message->task.data : "",
-             text_width(message->id, 255), message->id.data != NULL ? message->id.data : "",
+             message->task.data != NULL ? message->task.data : "", text_width(message->id, 255),
+             message->id.data != NULL ? message->id.data : "",
              text_width(delivery->content_type, 255),
              delivery->content_type.data != NULL ? delivery->content_type.data : "",
              text_width(delivery->content_encoding, 255),
@@ -58,7 +60,8 @@ static enum step check_stopping(struct request *request)
     return TAKEN;
 }
 
-/* A redelivery of what runs here, or has run here, takes the place of the delivery that went with its connection. */
+/* A redelivery of what runs here, or has run here, takes the place of the delivery that went with
+ * its connection. */
 static enum step attach(struct request *request)
 {
     struct consumer *consumer = request->consumer;
@@ -105,8 +108,7 @@ static enum step check_registered(struct request *request)
 /* Row E. */
 static enum step check_content_type(struct request *request)
 {
-    const struct serializer *serializer =
-        serializer_by_content_type(request->message.content_type);
+    const struct serializer *serializer = serializer_by_content_type(request->message.content_type);
     const struct serializer *const *accepted = request->consumer->config.accept_content;
     while (serializer != NULL && *accepted != NULL) {
         if (*accepted++ == serializer)
@@ -132,6 +134,12 @@ static enum step check_expired(struct request *request)
     return TAKEN;
 }
 
+bool intake_still_wanted(void *context, struct pool_job *job)
+{
+    (void)context;
+    return check_expired(CONTAINER_OF(job, struct request, job)) == GO_ON;
+}
+
 static enum step resolve_options(struct request *request)
 {
     const struct consumer_config *config = &request->consumer->config;
@@ -147,7 +155,7 @@ static enum step resolve_options(struct request *request)
     job->hard_limit = message->hard_limit > 0 ? message->hard_limit
                       : task->time_limit > 0  ? task->time_limit
                                               : config->task_time_limit;
-    job->soft_limit = message->soft_limit > 0   ? message->soft_limit
+    job->soft_limit = message->soft_limit > 0     ? message->soft_limit
                       : task->soft_time_limit > 0 ? task->soft_time_limit
                                                   : config->task_soft_time_limit;
     job->want_started = !request->acks_late;
@@ -194,8 +202,9 @@ static void run_steps(struct request *request, step_function *const *steps)
 }
 
 static step_function *const steps_of_delivery[] = {
-    check_stopping,  attach,       check_registered, check_content_type, check_expired,
-    resolve_options, hold_for_eta, submit,           NULL,
+    check_stopping,     attach,        check_registered,
+    check_content_type, check_expired, resolve_options,
+    hold_for_eta,       submit,        NULL,
 };
 static step_function *const steps_of_due[] = {check_expired, submit, NULL};
 
@@ -292,7 +301,8 @@ void intake_return_waiting(struct consumer *consumer)
     uv_timer_stop(&consumer->eta_timer);
 }
 
-/* After a lost connection: what has not begun is the server's again; what runs, or has run, becomes an orphan. */
+/* After a lost connection: what has not begun is the server's again; what runs, or has run, becomes
+ * an orphan. */
 static void forget_or_orphan(struct consumer *consumer, struct request *request)
 {
     if (request->settled || request->orphan)

@@ -33,14 +33,14 @@ struct consumer {
     int exit_status;
 
     struct pool *pool;
-    struct broker *broker;   /* NULL before consumer_connect */
+    struct broker *broker; /* NULL before consumer_connect */
     struct backend *backend;
     struct registry registry;
     struct settlement settlement;
 
-    uint64_t epoch;           /* of the broker's connection; 0: none yet */
-    bool blocked;             /* the server blocks publishers */
-    struct request *stalled;  /* results that wait for room, first in first out */
+    uint64_t epoch;          /* of the broker's connection; 0: none yet */
+    bool blocked;            /* the server blocks publishers */
+    struct request *stalled; /* results that wait for room, first in first out */
     struct request **stalled_end;
     bool paused;
 
@@ -54,7 +54,8 @@ struct consumer {
 };
 
 /* consumer.c */
-/* Brings the window and the pool's pause in line with what waits, what is blocked and what is stalled. */
+/* Brings the window and the pool's pause in line with what waits, what is blocked and what is
+ * stalled. */
 void consumer_adjust(struct consumer *consumer);
 /* To be called whenever a request is gone: goes on with a stop that waited for it. */
 void consumer_request_gone(struct consumer *consumer);
@@ -64,17 +65,22 @@ int64_t consumer_now(void);
 /* intake.c: deliveries in */
 void intake_delivery(void *context, struct broker_delivery *delivery);
 void intake_oversized(void *context, struct broker_delivery *delivery, uint64_t size);
+/* The pool's question right before a job is sent (rows J, K: checked again just before execution).
+ */
+bool intake_still_wanted(void *context, struct pool_job *job);
 /* Due requests go to the pool; arms the timer for the next. */
 void intake_release_due(struct consumer *consumer);
-/* Every request that no child has begun goes: `verb` settles it, unless its connection is gone. */
+/* What waits for its eta goes back to the broker: the worker stops. */
 void intake_return_waiting(struct consumer *consumer);
+/* The connection is gone: forgets what no child has begun, makes orphans of the rest. */
 void intake_forget_unstarted(struct consumer *consumer);
 
 /* outcome.c: ended jobs and decided requests out */
 void outcome_job_started(void *context, struct pool_job *job, pid_t pid);
 void outcome_job_soft_limit(void *context, struct pool_job *job);
 void outcome_job_ended(void *context, struct pool_job *job, const struct pool_ending *ending);
-/* Stores request->document (if there is one and somewhere to put it), then settles with request->verb. */
+/* Stores request->document (if there is one and somewhere to put it), then settles with
+ * request->verb. */
 void outcome_finish(struct request *request);
 /* Stores again what found no room. */
 void outcome_retry_stalled(struct consumer *consumer);
@@ -85,11 +91,12 @@ void outcome_close(struct request *request, enum broker_verb verb);
 struct failure {
     const char *status; /* "FAILURE", "REVOKED" */
     const char *type, *module;
-    const char *message;  /* the constructor's one argument, or NULL: none */
-    double number;        /* the argument, if message is NULL and has_number */
+    const char *message; /* the constructor's one argument, or NULL: none */
+    double number;       /* the argument, if message is NULL and has_number */
     bool has_number;
 };
-/* Writes request->document, unless the request ignores results. Logs and leaves it empty when it cannot. */
+/* Writes request->document, unless the request ignores results. Logs and leaves it empty when it
+ * cannot. */
 void document_write(struct request *request, const struct failure *failure);
 
 #endif

@@ -2,22 +2,24 @@
 #ifndef CELERIAC_CONSUMER_LOSS_H
 #define CELERIAC_CONSUMER_LOSS_H
 
-/* The poison rule (design: a task that kills its process cannot take the worker down): what becomes of a delivery whose process
- * was lost. Pure decisions; outcome.c carries them out. */
+/* The poison rule (design: a task that kills its process cannot take the worker down): what becomes
+ * of a delivery whose process was lost. Pure decisions; outcome.c carries them out. */
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "codec/value.h"
 
-/* The header that carries the number of losses on classic queues, which do not count deliveries themselves. */
+/* The header that carries the number of losses on classic queues, which do not count deliveries
+ * themselves. */
 #define LOSS_HEADER "x-worker-lost-count"
 
 enum loss_action {
     LOSS_REQUEUE,   /* reject with requeue: the queue counts (quorum) */
     LOSS_REPUBLISH, /* publish a copy with the count raised, then ack the original (classic) */
-    LOSS_FAIL,      /* FAILURE WorkerLostError, then reject without requeue: dead-lettered if the queue has an exchange for it */
-    LOSS_FAIL_ACK,  /* FAILURE WorkerLostError, then ack: the task does not want to run again */
+    LOSS_FAIL, /* FAILURE WorkerLostError, then reject without requeue: dead-lettered if the queue
+                  has an exchange for it */
+    LOSS_FAIL_ACK, /* FAILURE WorkerLostError, then ack: the task does not want to run again */
 };
 
 struct loss_facts {
@@ -29,14 +31,16 @@ struct loss_facts {
 
 enum loss_action loss_decide(const struct loss_facts *facts);
 
-/* The number of losses that a message has behind it: x-delivery-count where the queue keeps it, else LOSS_HEADER, else 0. The broker
- * also charges messages that only waited in the window of a main process that died: the count is suspicion, not proof. */
+/* The number of losses that a message has behind it: x-delivery-count where the queue keeps it,
+ * else LOSS_HEADER, else 0. The broker also charges messages that only waited in the window of a
+ * main process that died: the count is suspicion, not proof. */
 int64_t loss_count(const msgpack_object *headers);
 /* True if the headers show that the queue counts deliveries. */
 bool loss_queue_counts(const msgpack_object *headers);
 
 enum { LOSS_TEXT_SIZE = 128 };
-/* "Worker exited prematurely: signal 9 (SIGKILL) Job: 5." as billiard words it. `has_status` false: the status is unknown. */
+/* "Worker exited prematurely: signal 9 (SIGKILL) Job: 5." as billiard words it. `has_status` false:
+ * the status is unknown. */
 void loss_describe(bool has_status, int wait_status, uint64_t job, char ret[LOSS_TEXT_SIZE]);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Owns what follows the end of a job: its result to the backend, then its delivery's verb. Starts nothing. */
+/* Owns what follows the end of a job: its result to the backend, then its delivery's verb. Starts
+ * nothing. */
 
 #include <assert.h>
 #include <string.h>
@@ -52,7 +53,8 @@ static void on_stored(void *context, const char *error)
     struct request *request = context;
     if (error != NULL) {
         log_error("Task %s: its result could not be stored: %s", request_label(request), error);
-        /* Given up because we stop: the task may run again elsewhere rather than leave its caller without a result. */
+        /* Given up because we stop: the task may run again elsewhere rather than leave its caller
+         * without a result. */
         if (request->consumer->state >= CONSUMER_FLUSHING)
             request->verb = BROKER_NACK_REQUEUE;
     }
@@ -235,7 +237,8 @@ static void on_republished(void *context, const char *error)
     outcome_close(request, BROKER_REJECT_REQUEUE);
 }
 
-/* RabbitMQ's own notes about dead letters must not be carried on: they break its cycle detection (celery-wire.md 1.8). */
+/* RabbitMQ's own notes about dead letters must not be carried on: they break its cycle detection
+ * (celery-wire.md 1.8). */
 static bool header_is_carried(struct text name)
 {
     static const char *const prefixes[] = {"x-death", "x-first-death-", "x-last-death-"};
@@ -250,7 +253,8 @@ static bool header_is_carried(struct text name)
 static bool headers_with_count(struct broker_delivery *delivery, int64_t losses,
                                msgpack_object *ret)
 {
-    uint32_t size = delivery->headers.type == MSGPACK_OBJECT_MAP ? delivery->headers.via.map.size : 0;
+    uint32_t size =
+        delivery->headers.type == MSGPACK_OBJECT_MAP ? delivery->headers.via.map.size : 0;
     if (!value_map(delivery->zone, size + 1, ret))
         return false;
     for (uint32_t i = 0; i < size; i++) {
@@ -368,8 +372,8 @@ static void end_time_limit(struct request *request, const struct pool_ending *en
     outcome_finish(request);
 }
 
-/* Rows h, i: only a cold shutdown kills jobs. A late one goes back; an early one was acknowledged and is gone, which its caller is
- * told as Celery tells it. */
+/* Rows h, i: only a cold shutdown kills jobs. A late one goes back; an early one was acknowledged
+ * and is gone, which its caller is told as Celery tells it. */
 static void end_terminated(struct request *request, const struct pool_ending *ending)
 {
     (void)ending;

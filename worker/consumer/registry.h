@@ -2,7 +2,8 @@
 #ifndef CELERIAC_CONSUMER_REGISTRY_H
 #define CELERIAC_CONSUMER_REGISTRY_H
 
-/* The tasks that the runtime announced in HELLO, by name, with the options that each sets itself. */
+/* The tasks that the runtime announced in HELLO, by name, with the options that each sets itself.
+ */
 
 #include <stdbool.h>
 
@@ -25,7 +26,8 @@ struct registry {
     size_t count;
 };
 
-/* Reads HELLO's description. False: out of memory. Replaces nothing: init an empty registry for each HELLO. */
+/* Reads HELLO's description. False: out of memory. Replaces nothing: init an empty registry for
+ * each HELLO. */
 MUST_CHECK bool registry_init(struct registry *registry, const msgpack_object *description);
 void registry_done(struct registry *registry);
 /* NULL: not registered. */

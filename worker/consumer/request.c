@@ -12,12 +12,14 @@
 #include "worker/consumer/internal.h"
 #include "worker/log/log.h"
 
-enum { PACKED_MAX = 4 * 1024 * 1024 }; /* bytes of headers and properties; AMQP's own bound is the frame, 128 KiB */
+enum {
+    PACKED_MAX = 4 * 1024 * 1024
+}; /* bytes of headers and properties; AMQP's own bound is the frame, 128 KiB */
 
 static const char *const state_names[] = {
-    [REQUEST_RECEIVED] = "received",         [REQUEST_WAITING] = "waiting",
-    [REQUEST_SUBMITTED] = "submitted",       [REQUEST_STORING] = "storing",
-    [REQUEST_STALLED] = "stalled",           [REQUEST_REPUBLISHING] = "republishing",
+    [REQUEST_RECEIVED] = "received",   [REQUEST_WAITING] = "waiting",
+    [REQUEST_SUBMITTED] = "submitted", [REQUEST_STORING] = "storing",
+    [REQUEST_STALLED] = "stalled",     [REQUEST_REPUBLISHING] = "republishing",
     [REQUEST_FINISHED] = "finished",
 };
 

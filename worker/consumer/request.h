@@ -2,8 +2,9 @@
 #ifndef CELERIAC_CONSUMER_REQUEST_H
 #define CELERIAC_CONSUMER_REQUEST_H
 
-/* One task message on its way through the worker (Celery's word: request). A request owns its delivery and what is made for it; it
- * lives from the delivery's arrival until its settlement, across reconnects. */
+/* One task message on its way through the worker (Celery's word: request). A request owns its
+ * delivery and what is made for it; it lives from the delivery's arrival until its settlement,
+ * across reconnects. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,19 +25,23 @@ enum request_state {
     REQUEST_STORING,      /* its result is on the way to the backend */
     REQUEST_STALLED,      /* its result waits for room in the outbox */
     REQUEST_REPUBLISHING, /* its copy with a raised loss count is on the way to the queue */
-    REQUEST_FINISHED,     /* settled in effect, but its delivery went with a connection: waits for the redelivery */
+    REQUEST_FINISHED, /* settled in effect, but its delivery went with a connection: waits for the
+                         redelivery */
 };
 const char *request_state_name(enum request_state state);
 
 struct request {
     struct consumer *consumer;
-    struct broker_delivery *delivery; /* NULL once the request is finished and waits for its redelivery */
-    struct task_message message;      /* borrows from the delivery; then only id (from kept_id) and retries */
+    struct broker_delivery
+        *delivery; /* NULL once the request is finished and waits for its redelivery */
+    struct task_message
+        message; /* borrows from the delivery; then only id (from kept_id) and retries */
     char *kept_id;
-    const struct task *task;     /* NULL: not registered */
+    const struct task *task; /* NULL: not registered */
     enum request_state state;
 
-    /* Where the delivery stands. An orphan's connection is gone: (epoch, tag) mean nothing until a redelivery is attached. */
+    /* Where the delivery stands. An orphan's connection is gone: (epoch, tag) mean nothing until a
+     * redelivery is attached. */
     uint64_t epoch, tag;
     bool orphan;
     bool settled;          /* the verb has been given to the broker: never twice */
@@ -50,19 +55,21 @@ struct request {
     struct buffer document; /* the result document while it is being stored */
     struct eta_entry eta;
 
-    struct request *next_in_bucket;           /* settlement table, by id */
-    struct request *newer, *older;            /* all requests, in order of arrival */
+    struct request *next_in_bucket; /* settlement table, by id */
+    struct request *newer, *older;  /* all requests, in order of arrival */
     struct request *next_stalled;
 };
 
-/* Takes the delivery; the message is yet to be read. NULL: out of memory; the delivery is still the caller's. */
+/* Takes the delivery; the message is yet to be read. NULL: out of memory; the delivery is still the
+ * caller's. */
 struct request *request_new(struct consumer *consumer, struct broker_delivery *delivery);
 void request_free(struct request *request);
 
 /* The only way a request's state changes. */
 void request_set_state(struct request *request, enum request_state state);
 
-/* Lets go of all but what settlement_find_orphan needs. False: out of memory, and nothing happened. */
+/* Lets go of all but what settlement_find_orphan needs. False: out of memory, and nothing happened.
+ */
 MUST_CHECK bool request_shrink(struct request *request);
 
 /* Packs the map that PROTOCOL.md calls the request of a JOB. CODEC_ENOMEM, CODEC_ETOOBIG. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Owns the table of unsettled requests and the act of settling. Decides nothing: the verb comes from intake.c or outcome.c. */
+/* Owns the table of unsettled requests and the act of settling. Decides nothing: the verb comes
+ * from intake.c or outcome.c. */
 
 #include "worker/consumer/settlement.h"
 
@@ -92,7 +93,8 @@ struct request *settlement_find_orphan(const struct settlement *settlement,
     struct request *request = *bucket_of(settlement, message->id);
     for (; request != NULL; request = request->next_in_bucket) {
         const struct task_message *other = &request->message;
-        /* A quorum queue counts the lost connection itself, so the redelivery's count may be higher. */
+        /* A quorum queue counts the lost connection itself, so the redelivery's count may be
+         * higher. */
         if (request->orphan && other->retries == message->retries && losses >= request->losses &&
             other->id.size == message->id.size &&
             memcmp(other->id.data, message->id.data, message->id.size) == 0)

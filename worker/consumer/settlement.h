@@ -2,16 +2,17 @@
 #ifndef CELERIAC_CONSUMER_SETTLEMENT_H
 #define CELERIAC_CONSUMER_SETTLEMENT_H
 
-/* The settlement table: every request that is not settled for good, by task id, each with the (epoch, tag) of its delivery. It is
- * the one place where a delivery is acknowledged, rejected or returned, and where a redelivery finds the run that it belongs
- * to. */
+/* The settlement table: every request that is not settled for good, by task id, each with the
+ * (epoch, tag) of its delivery. It is the one place where a delivery is acknowledged, rejected or
+ * returned, and where a redelivery finds the run that it belongs to. */
 
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "worker/consumer/request.h"
 
-/* Finished requests that wait for the redelivery of a lost connection; the oldest is forgotten beyond this. */
+/* Finished requests that wait for the redelivery of a lost connection; the oldest is forgotten
+ * beyond this. */
 enum { SETTLEMENT_FINISHED_MAX = 10000 };
 
 struct settlement {
@@ -29,13 +30,15 @@ void settlement_done(struct settlement *settlement);
 void settlement_add(struct settlement *settlement, struct request *request);
 void settlement_remove(struct settlement *settlement, struct request *request);
 
-/* The orphan that a redelivery belongs to: same id, same retries, same losses; NULL if there is none. */
+/* The orphan that a redelivery belongs to: same id, same retries, same losses; NULL if there is
+ * none. */
 struct request *settlement_find_orphan(const struct settlement *settlement,
                                        const struct task_message *message, int64_t losses);
 /* The oldest finished orphan, or NULL. */
 struct request *settlement_oldest_finished(const struct settlement *settlement);
 
-/* Settles the request's delivery with `verb`. Does nothing but mark an orphan: its delivery is the server's again. */
+/* Settles the request's delivery with `verb`. Does nothing but mark an orphan: its delivery is the
+ * server's again. */
 void settlement_settle(struct request *request, enum broker_verb verb);
 
 #endif

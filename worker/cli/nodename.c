@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Owns node names; asks the kernel for the host name and nothing else. */
+
+#include "worker/cli/nodename.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+struct piece {
+    const char *data;
+    size_t size;
+};
+
+static struct piece expansion_of(char letter, const char *host)
+{
+    const char *dot = strchr(host, '.');
+    size_t short_size = dot != NULL ? (size_t)(dot - host) : strlen(host);
+    switch (letter) {
+    case 'h':
+        return (struct piece){host, strlen(host)};
+    case 'n':
+        return (struct piece){host, short_size};
+    case 'd':
+        return dot != NULL ? (struct piece){dot + 1, strlen(dot + 1)} : (struct piece){"", 0};
+    case '%':
+        return (struct piece){"%", 1};
+    default:
+        return (struct piece){NULL, 0};
+    }
+}
+
+int nodename_expand(const char *text, const char *host, char *ret, size_t size)
+{
+    size_t used = 0;
+    for (; *text != '\0'; text++) {
+        struct piece piece = {text, 1};
+        if (*text == '%') {
+            struct piece expansion = expansion_of(text[1], host);
+            if (expansion.data != NULL) {
+                piece = expansion;
+                text++;
+            }
+        }
+        if (used + piece.size >= size)
+            return -1;
+        memcpy(ret + used, piece.data, piece.size);
+        used += piece.size;
+    }
+    ret[used] = '\0';
+    return 0;
+}
+
+int nodename_make(const char *option, char *ret, size_t size)
+{
+    char host[256] = "localhost";
+    gethostname(host, sizeof(host) - 1);
+    if (option == NULL)
+        option = "celery@%h";
+    char name[512];
+    snprintf(name, sizeof(name), "%s%s", strchr(option, '@') == NULL ? "celery@" : "", option);
+    return nodename_expand(name, host, ret, size);
+}

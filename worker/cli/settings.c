@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Owns the table of settings: name, type, place, default. Opens no file; knows no option. */
+
+#include "worker/cli/settings.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum setting_type { TYPE_STRING, TYPE_LIST, TYPE_BOOL, TYPE_COUNT, TYPE_SECONDS };
+
+struct setting {
+    const char *name;
+    enum setting_type type;
+    size_t offset;
+    const char *standard; /* the default, as text */
+};
+
+#define SETTING(name, type, standard)                                                              \
+    {                                                                                              \
+#name, type, offsetof(struct settings, name), standard                                     \
+    }
+
+/* The defaults are Celery's, but for acks: design.md 5.1, README.md's table of deviations. */
+static const struct setting table[] = {
+    SETTING(broker_url, TYPE_STRING, "amqp://guest@localhost//"),
+    SETTING(broker_connection_timeout, TYPE_SECONDS, "4"),
+    SETTING(broker_heartbeat, TYPE_SECONDS, "120"),
+    SETTING(broker_connection_retry, TYPE_BOOL, "true"),
+    SETTING(broker_connection_retry_on_startup, TYPE_BOOL, "true"),
+    SETTING(broker_connection_max_retries, TYPE_COUNT, "100"),
+    SETTING(result_backend, TYPE_STRING, NULL),
+    SETTING(result_serializer, TYPE_STRING, "json"),
+    SETTING(result_persistent, TYPE_BOOL, "false"),
+    SETTING(accept_content, TYPE_LIST, "json"),
+    SETTING(task_acks_late, TYPE_BOOL, "true"),
+    SETTING(task_reject_on_worker_lost, TYPE_BOOL, "true"),
+    SETTING(task_acks_on_failure_or_timeout, TYPE_BOOL, "true"),
+    SETTING(task_ignore_result, TYPE_BOOL, "false"),
+    SETTING(task_create_missing_queues, TYPE_BOOL, "true"),
+    SETTING(task_time_limit, TYPE_SECONDS, "0"),
+    SETTING(task_soft_time_limit, TYPE_SECONDS, "0"),
+    SETTING(task_default_queue, TYPE_STRING, "celery"),
+    SETTING(task_default_exchange, TYPE_STRING, NULL),
+    SETTING(task_default_exchange_type, TYPE_STRING, "direct"),
+    SETTING(task_default_routing_key, TYPE_STRING, NULL),
+    SETTING(task_default_queue_type, TYPE_STRING, "classic"),
+    SETTING(task_create_missing_queue_type, TYPE_STRING, "classic"),
+    SETTING(task_create_missing_queue_exchange_type, TYPE_STRING, NULL),
+    SETTING(task_queue_max_priority, TYPE_COUNT, "0"),
+    SETTING(worker_concurrency, TYPE_COUNT, "0"),
+    SETTING(worker_prefetch_multiplier, TYPE_COUNT, "4"),
+    SETTING(worker_max_tasks_per_child, TYPE_COUNT, "0"),
+    SETTING(worker_max_memory_per_child, TYPE_COUNT, "0"),
+    SETTING(worker_lost_max_deliveries, TYPE_COUNT, "3"),
+    SETTING(worker_proc_alive_timeout, TYPE_SECONDS, "4"),
+};
+static_assert(ARRAY_LEN(table) <= SETTINGS_COUNT_MAX, "struct settings has no room for the table");
+
+/* Settings of Celery that this worker does not act on: naming them is worth a warning that says so.
+ */
+static const char *const unsupported_prefixes[] = {
+    "accept_",    "beat_",     "broker_",        "cache_",     "cassandra_", "control_",
+    "couchbase_", "database_", "elasticsearch_", "enable_utc", "event_",     "imports",
+    "include",    "mongodb_",  "redis_",         "result_",    "s3_",        "security_",
+    "task_",      "timezone",  "worker_",
+};
+
+static enum settings_answer read_bool(const char *text, bool *ret)
+{
+    static const struct {
+        const char *word;
+        bool value;
+    } words[] = {{"true", true}, {"yes", true},  {"on", true}, {"1", true},    {"false", false},
+                 {"no", false},  {"off", false}, {"0", false}, {"none", false}};
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        if (strcasecmp(text, words[i].word) == 0) {
+            *ret = words[i].value;
+            return SETTINGS_OK;
+        }
+    }
+    return SETTINGS_ERROR;
+}
+
+static bool is_none(const char *text)
+{
+    return text[0] == '\0' || strcasecmp(text, "none") == 0;
+}
+
+/* None is -1 for broker_connection_max_retries, where 0 means something else, and 0 everywhere
+ * else. */
+static enum settings_answer read_count(const struct setting *setting, const char *text, int *ret)
+{
+    bool retries = setting->offset == offsetof(struct settings, broker_connection_max_retries);
+    if (is_none(text)) {
+        *ret = retries ? -1 : 0;
+        return SETTINGS_OK;
+    }
+    char *end;
+    errno = 0;
+    long number = strtol(text, &end, 10);
+    if (errno != 0 || *end != '\0' || number < 0 || number > 1000000000L)
+        return SETTINGS_ERROR;
+    *ret = (int)number;
+    return SETTINGS_OK;
+}
+
+static enum settings_answer read_seconds(const char *text, double *ret)
+{
+    char *end;
+    double number = is_none(text) ? 0 : strtod(text, &end);
+    if (!is_none(text) && (*end != '\0' || !(number >= 0 && number <= 1e9)))
+        return SETTINGS_ERROR;
+    *ret = number;
+    return SETTINGS_OK;
+}
+
+static enum settings_answer read_list(char *text, struct setting_list *ret)
+{
+    struct setting_list list = {.count = 0};
+    char *rest;
+    /* Brackets and quotes are how the same list looks in a Python file. */
+    for (char *item = strtok_r(text, ", []'\"()", &rest); item != NULL;
+         item = strtok_r(NULL, ", []'\"()", &rest)) {
+        if (list.count == SETTING_LIST_MAX)
+            return SETTINGS_ERROR;
+        list.items[list.count++] = item;
+    }
+    *ret = list;
+    return SETTINGS_OK;
+}
+
+static enum settings_answer assign(struct settings *settings, size_t index, char *text)
+{
+    const struct setting *setting = &table[index];
+    void *place = (char *)settings + setting->offset;
+    switch (setting->type) {
+    case TYPE_BOOL:
+        return read_bool(text, place);
+    case TYPE_COUNT:
+        return read_count(setting, text, place);
+    case TYPE_SECONDS:
+        return read_seconds(text, place);
+    case TYPE_LIST:
+        return read_list(text, place);
+    case TYPE_STRING:
+        *(const char **)place = is_none(text) ? NULL : text;
+        return SETTINGS_OK;
+    }
+    return SETTINGS_ERROR;
+}
+
+static const char *const type_words[] = {
+    [TYPE_STRING] = "text",
+    [TYPE_LIST] = "at most 16 names separated by commas",
+    [TYPE_BOOL] = "true or false",
+    [TYPE_COUNT] = "a whole number from 0 to 1000000000, or None",
+    [TYPE_SECONDS] = "a number of seconds from 0, or None",
+};
+
+static enum settings_answer put_known(struct settings *settings, size_t index, const char *text,
+                                      char message[SETTINGS_MESSAGE_SIZE])
+{
+    char *copy = strdup(text);
+    if (copy == NULL) {
+        snprintf(message, SETTINGS_MESSAGE_SIZE, "out of memory");
+        return SETTINGS_ERROR;
+    }
+    if (assign(settings, index, copy) != SETTINGS_OK) {
+        /* The value itself is not shown: it may hold a password. */
+        snprintf(message, SETTINGS_MESSAGE_SIZE, "%s cannot have this value: it takes %s",
+                 table[index].name, type_words[table[index].type]);
+        free(copy);
+        return SETTINGS_ERROR;
+    }
+    free(settings->owned[index]);
+    settings->owned[index] = copy;
+    return SETTINGS_OK;
+}
+
+static enum settings_answer warn_unknown(const char *name, char message[SETTINGS_MESSAGE_SIZE])
+{
+    for (size_t i = 0; i < ARRAY_LEN(unsupported_prefixes); i++) {
+        if (strncmp(name, unsupported_prefixes[i], strlen(unsupported_prefixes[i])) == 0) {
+            snprintf(message, SETTINGS_MESSAGE_SIZE,
+                     "the setting %s is not supported by celeriac and has no effect", name);
+            return SETTINGS_WARNING;
+        }
+    }
+    snprintf(message, SETTINGS_MESSAGE_SIZE, "%s is not a setting of Celery and has no effect",
+             name);
+    return SETTINGS_WARNING;
+}
+
+enum settings_answer settings_put(struct settings *settings, enum setting_source source,
+                                  const char *name, const char *text,
+                                  char message[SETTINGS_MESSAGE_SIZE])
+{
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        if (strcmp(name, table[i].name) != 0)
+            continue;
+        if (source < settings->sources[i])
+            return SETTINGS_OK;
+        enum settings_answer answer = put_known(settings, i, text, message);
+        if (answer == SETTINGS_OK)
+            settings->sources[i] = source;
+        return answer;
+    }
+    return warn_unknown(name, message);
+}
+
+enum setting_source settings_source(const struct settings *settings, const char *name)
+{
+    size_t index = 0;
+    while (index < ARRAY_LEN(table) && strcmp(name, table[index].name) != 0)
+        index++;
+    assert(index < ARRAY_LEN(table));
+    return settings->sources[index];
+}
+
+void settings_init(struct settings *settings)
+{
+    *settings = (struct settings){0};
+    char message[SETTINGS_MESSAGE_SIZE];
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        const char *text = table[i].standard != NULL ? table[i].standard : "";
+        enum settings_answer answer = put_known(settings, i, text, message);
+        assert(answer == SETTINGS_OK);
+        (void)answer;
+    }
+}
+
+void settings_done(struct settings *settings)
+{
+    for (size_t i = 0; i < ARRAY_LEN(table); i++)
+        free(settings->owned[i]);
+    *settings = (struct settings){0};
+}

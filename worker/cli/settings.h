@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef CELERIAC_CLI_SETTINGS_H
+#define CELERIAC_CLI_SETTINGS_H
+
+/* Celery's settings, under Celery's names, and the few of our own. A setting has one value, and the
+ * strongest source that named it wins: option, --set, environment, configuration file, the app, the
+ * default. */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "codec/base.h"
+#include "codec/value.h"
+
+/* Weakest first. */
+enum setting_source {
+    SETTING_DEFAULT,
+    SETTING_APP,
+    SETTING_FILE,
+    SETTING_ENVIRONMENT,
+    SETTING_SET, /* --set name=value */
+    SETTING_OPTION,
+};
+
+enum { SETTING_LIST_MAX = 16, SETTINGS_COUNT_MAX = 64 };
+
+/* Names separated by commas; the strings live as long as the settings. */
+struct setting_list {
+    const char *items[SETTING_LIST_MAX];
+    size_t count;
+};
+
+/* Numbers that Celery writes as None are 0 here where 0 means "none", else as said. */
+struct settings {
+    const char *broker_url;
+    double broker_connection_timeout, broker_heartbeat;
+    bool broker_connection_retry, broker_connection_retry_on_startup;
+    int broker_connection_max_retries; /* -1: None, for ever */
+
+    const char *result_backend, *result_serializer;
+    bool result_persistent;
+    struct setting_list accept_content;
+
+    bool task_acks_late, task_reject_on_worker_lost, task_acks_on_failure_or_timeout;
+    bool task_ignore_result, task_create_missing_queues;
+    double task_time_limit, task_soft_time_limit;
+    const char *task_default_queue, *task_default_exchange, *task_default_exchange_type;
+    const char *task_default_routing_key, *task_default_queue_type;
+    const char *task_create_missing_queue_type, *task_create_missing_queue_exchange_type;
+    int task_queue_max_priority;
+
+    int worker_concurrency, worker_prefetch_multiplier;
+    int worker_max_tasks_per_child, worker_max_memory_per_child;
+    int worker_lost_max_deliveries;
+    double worker_proc_alive_timeout;
+
+    enum setting_source sources[SETTINGS_COUNT_MAX]; /* by place in the table */
+    char *owned[SETTINGS_COUNT_MAX];                 /* the text behind strings and lists */
+};
+
+enum { SETTINGS_MESSAGE_SIZE = 256 };
+
+enum settings_answer {
+    SETTINGS_OK = 0,
+    SETTINGS_WARNING =
+        1, /* not applied, and `message` says why: unknown, or not supported by celeriac */
+    SETTINGS_ERROR = -1, /* the value cannot be read: `message` says what would be right */
+};
+
+void settings_init(struct settings *settings);
+void settings_done(struct settings *settings);
+
+/* Gives `name` the value that `text` spells ("None" and "" are none), unless a stronger source has
+ * given it one. */
+MUST_CHECK enum settings_answer settings_put(struct settings *settings, enum setting_source source,
+                                             const char *name, const char *text,
+                                             char message[SETTINGS_MESSAGE_SIZE]);
+
+/* Who gave the setting its value; asserts that there is one of that name. */
+enum setting_source settings_source(const struct settings *settings, const char *name);
+
+/* Reads the section [celery] of an INI file; calls `warn` for each warning. 0, or -1 with `message`
+ * (file and line). */
+MUST_CHECK int settings_read_file(struct settings *settings, const char *path,
+                                  void (*warn)(const char *text),
+                                  char message[SETTINGS_MESSAGE_SIZE]);
+
+#endif

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Joins pool, broker and backend, and owns the order in which they start and stop. Decides about no
+ * task: intake.c and outcome.c do. */
+
+#include "worker/consumer/consumer.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "worker/consumer/internal.h"
+#include "worker/log/log.h"
+
+enum {
+    FLUSH_MS = 10000,     /* for the last results to be confirmed once the pool is gone */
+    CLOSE_SECONDS = 5,    /* for the broker to write what is left and close */
+    PREFETCH_MAX = 65535, /* AMQP's field is 16 bits wide */
+};
+
+int64_t consumer_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+static void adjust_prefetch(struct consumer *consumer)
+{
+    if (consumer->config.prefetch == 0)
+        return;
+    /* What waits for its eta must not take the place of what could run (celery-wire.md 1.5). */
+    size_t wanted = consumer->config.prefetch + consumer->waiting.count;
+    uint32_t prefetch = wanted < PREFETCH_MAX ? (uint32_t)wanted : PREFETCH_MAX;
+    if (prefetch == consumer->sent_prefetch)
+        return;
+    consumer->sent_prefetch = prefetch;
+    broker_set_prefetch(consumer->broker, prefetch);
+}
+
+void consumer_adjust(struct consumer *consumer)
+{
+    adjust_prefetch(consumer);
+    bool pause = consumer->blocked || consumer->stalled != NULL;
+    if (pause == consumer->paused)
+        return;
+    consumer->paused = pause;
+    if (pause)
+        pool_pause(consumer->pool);
+    else
+        pool_resume(consumer->pool);
+}
+
+/* ---- stopping ---- */
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    struct consumer *consumer = handle->data;
+    if (--consumer->open_handles == 0)
+        consumer->handler.on_stopped(consumer->context, consumer->exit_status);
+}
+
+static void finish_stop(struct consumer *consumer)
+{
+    consumer->state = CONSUMER_STOPPED;
+    uv_close((uv_handle_t *)&consumer->eta_timer, on_handle_closed);
+    uv_close((uv_handle_t *)&consumer->flush_timer, on_handle_closed);
+}
+
+static void close_broker(struct consumer *consumer)
+{
+    consumer->state = CONSUMER_CLOSING;
+    uv_timer_stop(&consumer->flush_timer);
+    broker_stop(consumer->broker, CLOSE_SECONDS);
+}
+
+static void on_flush_timeout(uv_timer_t *timer)
+{
+    struct consumer *consumer = timer->data;
+    log_warning("%zu results were not confirmed by the broker in time",
+                consumer->settlement.count - consumer->settlement.finished);
+    close_broker(consumer);
+}
+
+void consumer_request_gone(struct consumer *consumer)
+{
+    if (consumer->state == CONSUMER_FLUSHING &&
+        consumer->settlement.count == consumer->settlement.finished)
+        close_broker(consumer);
+}
+
+static void on_pool_stopped(void *context)
+{
+    struct consumer *consumer = context;
+    if (consumer->broker == NULL) {
+        finish_stop(consumer);
+        return;
+    }
+    consumer->state = CONSUMER_FLUSHING;
+    uv_timer_start(&consumer->flush_timer, on_flush_timeout, FLUSH_MS, 0);
+    consumer_request_gone(consumer);
+}
+
+static void on_broker_stopped(void *context)
+{
+    struct consumer *consumer = context;
+    /* Whoever has not been told yet never will be; the server requeues what is unsettled. */
+    settlement_done(&consumer->settlement);
+    finish_stop(consumer);
+}
+
+static void begin_stop(struct consumer *consumer, int exit_status)
+{
+    consumer->exit_status = exit_status;
+    consumer->state = CONSUMER_DRAINING;
+    if (consumer->broker == NULL)
+        return;
+    broker_cancel_consumers(consumer->broker);
+    intake_return_waiting(consumer);
+}
+
+void consumer_stop(struct consumer *consumer, enum consumer_stop_mode mode, int exit_status)
+{
+    bool first = consumer->state <= CONSUMER_RUNNING;
+    if (!first && mode <= consumer->stop_mode)
+        return;
+    consumer->stop_mode = mode;
+    bool loading = consumer->state == CONSUMER_LOADING;
+    if (first)
+        begin_stop(consumer, exit_status);
+    if (consumer->state != CONSUMER_DRAINING)
+        return;
+    if (mode == CONSUMER_STOP_WARM && !loading)
+        pool_leave(consumer->pool);
+    else
+        pool_terminate(consumer->pool);
+}
+
+/* ---- what the pool says ---- */
+
+static void on_hello(void *context, const msgpack_object *description)
+{
+    struct consumer *consumer = context;
+    if (consumer->registry.zone != NULL || consumer->state != CONSUMER_LOADING)
+        return; /* a replacement forkserver has loaded the same app, or we are told to stop already
+                 */
+    if (!registry_init(&consumer->registry, description)) {
+        log_critical("Out of memory while reading the list of tasks");
+        consumer_stop(consumer, CONSUMER_STOP_COLD, 1);
+        return;
+    }
+    consumer->handler.on_hello(consumer->context, description);
+}
+
+static void on_pool_notice(void *context, enum pool_severity severity, const char *text)
+{
+    (void)context;
+    static const enum log_level levels[] = {
+        [POOL_DEBUG] = LOG_DEBUG,
+        [POOL_INFO] = LOG_INFO,
+        [POOL_WARNING] = LOG_WARNING,
+        [POOL_ERROR] = LOG_ERROR,
+    };
+    log_line(levels[severity], "%s", text);
+}
+
+static void on_pool_failed(void *context, const char *text)
+{
+    struct consumer *consumer = context;
+    log_critical("The tasks cannot be loaded: %s", text);
+    consumer_stop(consumer, CONSUMER_STOP_COLD, 2);
+}
+
+static const struct pool_handler pool_handler = {
+    .on_hello = on_hello,
+    .on_dispatch = intake_still_wanted,
+    .on_started = outcome_job_started,
+    .on_soft_limit = outcome_job_soft_limit,
+    .on_ended = outcome_job_ended,
+    .on_notice = on_pool_notice,
+    .on_failed = on_pool_failed,
+    .on_stopped = on_pool_stopped,
+};
+
+/* ---- what the broker says ---- */
+
+static void on_up(void *context, uint64_t epoch)
+{
+    struct consumer *consumer = context;
+    consumer->epoch = epoch;
+    log_info("%s ready.", consumer->config.nodename);
+}
+
+static void on_down(void *context)
+{
+    struct consumer *consumer = context;
+    intake_forget_unstarted(consumer);
+    size_t running = 0;
+    for (struct request *request = consumer->settlement.oldest; request != NULL;
+         request = request->newer)
+        running += request->orphan && request->state != REQUEST_FINISHED;
+    log_warning("consumer: Connection to broker lost. %zu tasks go on; their redeliveries will be "
+                "attached to them.",
+                running);
+    consumer_adjust(consumer);
+}
+
+static void on_blocked(void *context, bool blocked)
+{
+    struct consumer *consumer = context;
+    consumer->blocked = blocked;
+    if (blocked)
+        log_warning("The broker has a resource alarm and blocks publishers: no task is started "
+                    "until it is over");
+    else
+        log_info("The broker's resource alarm is over: tasks are started again");
+    consumer_adjust(consumer);
+}
+
+static void on_drained(void *context)
+{
+    outcome_retry_stalled(context);
+}
+
+static void on_broker_notice(void *context, enum broker_severity severity, const char *text)
+{
+    (void)context;
+    static const enum log_level levels[] = {
+        [BROKER_INFO] = LOG_INFO,
+        [BROKER_WARNING] = LOG_WARNING,
+        [BROKER_ERROR] = LOG_ERROR,
+        [BROKER_CRITICAL] = LOG_CRITICAL,
+    };
+    log_line(levels[severity], "%s", text);
+}
+
+static void on_broker_failed(void *context, const char *text)
+{
+    log_critical("Unrecoverable error: %s", text);
+    consumer_stop(context, CONSUMER_STOP_COLD, 1);
+}
+
+static const struct broker_handler broker_handler = {
+    .on_up = on_up,
+    .on_down = on_down,
+    .on_delivery = intake_delivery,
+    .on_oversized = intake_oversized,
+    .on_blocked = on_blocked,
+    .on_drained = on_drained,
+    .on_notice = on_broker_notice,
+    .on_failed = on_broker_failed,
+    .on_stopped = on_broker_stopped,
+};
+
+void consumer_log_state(const struct consumer *consumer)
+{
+    struct pool_stats pool;
+    struct broker_stats broker = {0};
+    pool_get_stats(consumer->pool, &pool);
+    if (consumer->broker != NULL)
+        broker_get_stats(consumer->broker, &broker);
+    log_warning("pool: slots=%u ready=%u busy=%u queued=%zu submitted=%llu done=%llu lost=%llu "
+                "timed_out=%llu spawned=%llu recycled=%llu forkservers=%u",
+                pool.slots, pool.ready, pool.busy, pool.queued, (unsigned long long)pool.submitted,
+                (unsigned long long)pool.done, (unsigned long long)pool.lost,
+                (unsigned long long)pool.timed_out, (unsigned long long)pool.spawned,
+                (unsigned long long)pool.recycled, pool.forkservers);
+    log_warning("broker: consuming=%d publishing=%d blocked=%d epoch=%llu prefetch=%u "
+                "unsettled=%zu delivered=%llu settled=%llu published=%llu confirmed=%llu "
+                "outbox=%zu messages, %zu bytes",
+                broker.consuming, broker.publishing, broker.blocked,
+                (unsigned long long)broker.epoch, broker.prefetch, broker.unsettled,
+                (unsigned long long)broker.delivered, (unsigned long long)broker.settled,
+                (unsigned long long)broker.published, (unsigned long long)broker.confirmed,
+                broker.outbox_messages, broker.outbox_bytes);
+    log_warning("requests: held=%zu waiting for their eta=%zu finished while offline=%zu",
+                consumer->settlement.count, consumer->waiting.count, consumer->settlement.finished);
+}
+
+/* ---- life ---- */
+
+struct consumer *consumer_new(uv_loop_t *loop, const struct pool_config *pool,
+                              const struct consumer_handler *handler, void *context)
+{
+    struct consumer *consumer = calloc(1, sizeof(*consumer));
+    if (consumer == NULL)
+        return NULL;
+    consumer->loop = loop;
+    consumer->handler = *handler;
+    consumer->context = context;
+    consumer->stalled_end = &consumer->stalled;
+    consumer->pool = pool_new(loop, pool, &pool_handler, consumer);
+    if (consumer->pool == NULL || !settlement_init(&consumer->settlement)) {
+        pool_free(consumer->pool);
+        free(consumer);
+        return NULL;
+    }
+    uv_timer_init(loop, &consumer->eta_timer);
+    uv_timer_init(loop, &consumer->flush_timer);
+    consumer->eta_timer.data = consumer->flush_timer.data = consumer;
+    consumer->open_handles = 2;
+    return consumer;
+}
+
+void consumer_free(struct consumer *consumer)
+{
+    if (consumer == NULL)
+        return;
+    assert(consumer->state == CONSUMER_STOPPED);
+    settlement_done(&consumer->settlement);
+    eta_heap_done(&consumer->waiting);
+    pool_free(consumer->pool);
+    backend_close(consumer->backend);
+    broker_free(consumer->broker);
+    registry_done(&consumer->registry);
+    free(consumer);
+}
+
+int consumer_start(struct consumer *consumer)
+{
+    return pool_start(consumer->pool);
+}
+
+int consumer_connect(struct consumer *consumer, const struct consumer_config *config,
+                     const struct broker_config *broker, const char *backend_url)
+{
+    assert(consumer->state == CONSUMER_LOADING && consumer->broker == NULL);
+    consumer->config = *config;
+    consumer->sent_prefetch = config->prefetch;
+    consumer->broker = broker_new(consumer->loop, broker, &broker_handler, consumer);
+    if (consumer->broker == NULL)
+        return -ENOMEM;
+    struct backend_config backend = {
+        .url = backend_url,
+        .broker = consumer->broker,
+        .content_type = config->result_serializer->content_type,
+        .content_encoding = config->result_serializer->content_encoding,
+        .persistent = config->result_persistent,
+    };
+    consumer->backend = backend_open(&backend);
+    if (consumer->backend == NULL)
+        return -ENOMEM;
+    consumer->state = CONSUMER_RUNNING;
+    broker_start(consumer->broker);
+    return 0;
+}
