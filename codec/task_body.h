@@ -23,9 +23,15 @@ struct task_body_source {
     size_t limit; /* bytes that the decompressed body may have */
 };
 
-/* Decompresses into `plain` (which must outlive *ret) if the message is compressed, decodes, and checks the shape.
- * CODEC_EUNSUPPORTED: content type, encoding or compression unknown; CODEC_EINVALID/EDEPTH/ETOOBIG: cannot be decoded;
- * CODEC_ETYPE: decoded, but not a triple of list, object, object-or-null. */
+/* Decompresses into `plain` if the message is compressed (its content is replaced and its limit set to source->limit), and decodes.
+ * *ret points into source->body, or into `plain`, and into `zone`. CODEC_EUNSUPPORTED: content type, encoding or compression
+ * unknown; CODEC_EINVALID/EDEPTH/ETOOBIG/ENOMEM: cannot be decoded. */
+MUST_CHECK int task_body_decode(const struct task_body_source *source, struct buffer *plain,
+                                msgpack_zone *zone, msgpack_object *ret,
+                                struct codec_reason *reason);
+
+/* task_body_decode, then a check of the shape. CODEC_ETYPE: decoded, but not a triple of list, object with string keys,
+ * object-or-null. */
 MUST_CHECK int task_body_read(const struct task_body_source *source, struct buffer *plain,
                               msgpack_zone *zone, struct task_body *ret,
                               struct codec_reason *reason);

@@ -7,6 +7,8 @@
 #include <assert.h>
 #include <string.h>
 
+enum { QUOTED_MAX = 80 };
+
 static bool key_is(const msgpack_object *key, const char *name, size_t size)
 {
     return key->type == MSGPACK_OBJECT_STR && key->via.str.size == size &&
@@ -142,6 +144,11 @@ bool text_equal(struct text text, const char *string)
 {
     size_t size = strlen(string);
     return text.data != NULL && text.size == size && memcmp(text.data, string, size) == 0;
+}
+
+int text_quoted_size(struct text text)
+{
+    return text.size < QUOTED_MAX ? (int)text.size : QUOTED_MAX;
 }
 
 char *text_copy(msgpack_zone *zone, struct text text)

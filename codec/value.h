@@ -44,6 +44,8 @@ bool value_is_nil(const msgpack_object *value); /* NULL counts as nil */
 const char *value_type_name(const msgpack_object *value);
 
 bool text_equal(struct text text, const char *string);
+/* How many bytes of a stranger's text are worth quoting, as the precision of "%.*s". */
+int text_quoted_size(struct text text);
 /* A null-terminated copy in the zone; NULL when out of memory. */
 char *text_copy(msgpack_zone *zone, struct text text);
 
