@@ -44,39 +44,55 @@ enum { /* flags of RESULT */
     FRAME_RESULT_RETIRING = 1, /* the child leaves after this frame; send it nothing more */
 };
 
-/* A whole frame as read: `array` is the msgpack array, already checked against the table of types (element count and element
- * types), so accessors need no further checks. Borrows the reader's memory until the next frame_reader call. */
+/* A map that a frame carries is decoded only up to this size (packed): decoding takes up to 24 times as much. RESULT's report
+ * is not decoded and has no limit but the frame's. */
+#define FRAME_MAP_MAX ((size_t)8 * 1024 * 1024)
+
+enum { FRAME_ELEMENTS_MAX = 6 }; /* of the longest frame, its type included */
+
+/* A whole frame as read, checked against the table of types (number of elements, their types, nothing behind them), so the
+ * accessors need no further checks. Borrows the reader's memory until the next call on the reader. */
 struct frame {
     enum frame_type type;
-    const msgpack_object *array;
+    msgpack_object elements[FRAME_ELEMENTS_MAX];
+    struct bytes packed[FRAME_ELEMENTS_MAX];
 };
 
+/* `index` counts as in the lists above: 0 is the type. An index or a type that the frame's type does not have asserts. */
 uint64_t frame_uint(const struct frame *frame, size_t index);
+/* A decoded map: JOB's request, HELLO's description, EXITED's usage. */
 const msgpack_object *frame_value(const struct frame *frame, size_t index);
 struct text frame_text(const struct frame *frame, size_t index); /* str or bin */
+/* The element as it came, packed: the way to RESULT's report. */
+struct bytes frame_packed(const struct frame *frame, size_t index);
+
+/* Words for a type, "RESULT"; "unknown" if there is none such. */
+const char *frame_type_name(enum frame_type type);
 
 /* Collects bytes and gives out whole frames. */
 struct frame_reader {
     struct buffer input;
-    size_t taken; /* bytes of the frame given out last */
+    size_t start; /* where the next frame begins in `input` */
     msgpack_zone zone;
+    bool zone_used;
 };
 
 MUST_CHECK bool frame_reader_init(struct frame_reader *reader);
 void frame_reader_done(struct frame_reader *reader);
-/* Room for the next read: *ret_size bytes at the returned address (NULL: out of memory, or a frame larger than FRAME_MAX). At
- * least 4 KiB, and the whole rest of a frame whose length is known. */
+/* Room for the next read: *ret_size bytes at the returned address (NULL: out of memory). At least 4 KiB, and the whole rest
+ * of a frame whose length is known. */
 void *frame_reader_room(struct frame_reader *reader, size_t *ret_size);
 /* Tells how many bytes were read into the room. */
 void frame_reader_fill(struct frame_reader *reader, size_t size);
 /* 1: *ret is the next frame, valid until the next call on this reader. 0: more bytes are needed. CODEC_E*: the peer broke the
- * protocol and is to be ended. */
+ * protocol and is to be ended (CODEC_ETOOBIG: a frame or map beyond its limit). */
 MUST_CHECK int frame_reader_next(struct frame_reader *reader, struct frame *ret,
                                  struct codec_reason *reason);
 /* True if a part of a frame is waiting. */
 bool frame_reader_partial(const struct frame_reader *reader);
 
-/* Writers append one whole frame to `buffer`. Errors: CODEC_ENOMEM, CODEC_ETOOBIG. */
+/* Writers append one whole frame to `buffer`, or nothing on an error: CODEC_ENOMEM, CODEC_ETOOBIG. Their code is in
+ * frame_write.c. */
 MUST_CHECK int frame_write_spawn(struct buffer *buffer, uint32_t slot, uint32_t generation);
 /* Writes the frame up to and including the header of the body's bin; the body's `body_size` bytes must follow on the wire,
  * and nothing else in between. `request` is one packed msgpack map. */
@@ -91,7 +107,7 @@ MUST_CHECK int frame_write_spawned(struct buffer *buffer, uint32_t slot, uint32_
 struct frame_exit {
     uint32_t slot, generation;
     int64_t pid;
-    int wait_status;
+    int wait_status; /* pid 0: an errno, the fork failed */
     double utime, stime; /* seconds */
     uint64_t maxrss;     /* KiB */
 };
