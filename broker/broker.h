@@ -4,12 +4,15 @@
 
 /* Messages <-> AMQP 0-9-1. The front door of the only room that sees librabbitmq.
  *
- * A broker object keeps two connections: one consumes and acknowledges, one publishes with confirms, so that acks never wait
- * behind a publisher that RabbitMQ blocks. Both come back by themselves after a loss, with Celery's broker_connection_* rules.
- * It never blocks the loop: connecting runs on libuv's thread pool, frames are read without waiting, and a frame is written
- * only when the socket has room for it. It never logs: what a person should read arrives at on_notice.
+ * A broker object keeps two connections: one consumes and acknowledges, one publishes with
+ * confirms, so that acks never wait behind a publisher that RabbitMQ blocks. Both come back by
+ * themselves after a loss, with Celery's broker_connection_* rules. It never blocks the loop:
+ * connecting runs on libuv's thread pool, frames are read without waiting, and a frame is written
+ * only when the socket has room for it. It never logs: what a person should read arrives at
+ * on_notice.
  *
- * Everything is called on the loop's thread. Callbacks may call any function here except broker_free. */
+ * Everything is called on the loop's thread. Callbacks may call any function here except
+ * broker_free. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -32,14 +35,28 @@ enum broker_error {
 };
 const char *broker_strerror(int error);
 
-/* A queue to declare, bind and consume (celery-wire.md 1.2, 1.3). All strings are borrowed for the broker's life. */
+/* A queue to declare, bind and consume (celery-wire.md 1.2, 1.3). All strings are borrowed for the
+ * broker's life. */
 struct broker_queue {
     const char *name;
-    const char *exchange; /* "" = the default exchange: nothing is declared or bound */
+    const char *exchange;      /* "" = the default exchange: nothing is declared or bound */
     const char *exchange_type; /* "direct", "topic", "fanout" */
     const char *routing_key;
     bool durable, auto_delete, exclusive;
     msgpack_object arguments; /* map of x-arguments, or nil */
+    bool exchange_transient;  /* the exchange is not durable, as Celery's pidbox */
+    bool no_ack; /* consumed outside the window and never settled (tag 0): remote control, events */
+    bool declare_only; /* not consumed: a place to park messages; declared before anything is
+                          published */
+};
+
+/* An exchange to declare before anything is published (celeryev, the reply exchange), bound to
+ * `source` unless that is NULL (the levels of Celery's delayed delivery). Strings are borrowed for
+ * the broker's life. */
+struct broker_exchange {
+    const char *name, *type;
+    bool transient;
+    const char *source, *source_key;
 };
 
 struct broker_config {
@@ -47,62 +64,69 @@ struct broker_config {
     size_t url_count;
     const struct broker_queue *queues;
     size_t queue_count;
+    const struct broker_exchange *exchanges;
+    size_t exchange_count;
     const char *product, *version; /* client properties */
     uint32_t prefetch;             /* messages; 0 = unlimited */
     bool purge;                    /* empty the queues before the first consume */
-    double connection_timeout;     /* seconds for TCP, TLS and login together (broker_connection_timeout) */
+    double connection_timeout;     /* seconds for TCP, TLS and login together
+                                      (broker_connection_timeout) */
     double heartbeat;              /* seconds proposed (broker_heartbeat); 0 = none */
     bool connection_retry, connection_retry_on_startup;
-    int connection_max_retries;    /* -1 = for ever, 0 = give up at the first failure */
-    size_t body_max;               /* bytes; a larger delivery is refused with on_oversized */
-    size_t outbox_max;             /* bytes of messages not yet confirmed */
+    int connection_max_retries; /* -1 = for ever, 0 = give up at the first failure */
+    size_t body_max;            /* bytes; a larger delivery is refused with on_oversized */
+    size_t outbox_max;          /* bytes of messages not yet confirmed */
 };
 
-/* A received message. The receiver owns it; broker_delivery_free gives it back. Strings are null-terminated. */
+/* A received message. The receiver owns it; broker_delivery_free gives it back. Strings are
+ * null-terminated. */
 struct broker_delivery {
-    uint64_t epoch, tag; /* which connection it came by, and its number there */
+    uint64_t epoch,
+        tag; /* which connection it came by, and its number there; tag 0: nothing to settle */
     bool redelivered;
     const struct broker_queue *queue; /* whose consumer got it */
     struct text exchange, routing_key;
     struct text content_type, content_encoding, correlation_id, reply_to, expiration, message_id;
     int priority;           /* -1: not set */
     int delivery_mode;      /* 0: not set */
-    msgpack_object headers; /* a map, or nil */
+    msgpack_object headers; /* a map; nil if there are none, or they nest deeper than 32 */
     struct bytes body;
-    msgpack_zone *zone;     /* of all of the above; the owner may put more there */
+    msgpack_zone *zone; /* of all of the above; the owner may put more there */
 };
 void broker_delivery_free(struct broker_delivery *delivery);
 
-/* The verbs of AMQP that settle a delivery. RabbitMQ counts a reject with requeue, and a lost connection, towards a quorum
- * queue's x-delivery-limit; from 4.3 on it does not count a nack with requeue: a loss is rejected, a voluntary return is
- * nacked. */
+/* The verbs of AMQP that settle a delivery. RabbitMQ counts a reject with requeue, and a lost
+ * connection, towards a quorum queue's x-delivery-limit; from 4.3 on it does not count a nack with
+ * requeue: a loss is rejected, a voluntary return is nacked. */
 enum broker_verb { BROKER_ACK, BROKER_REJECT, BROKER_REJECT_REQUEUE, BROKER_NACK_REQUEUE };
 
 enum broker_severity { BROKER_INFO, BROKER_WARNING, BROKER_ERROR, BROKER_CRITICAL };
 
 struct broker_handler {
-    /* Consuming on every queue, as epoch `epoch` (counts from 1). All deliveries of earlier epochs are void: the server has
-     * requeued them. */
+    /* Consuming on every queue, as epoch `epoch` (counts from 1). All deliveries of earlier epochs
+     * are void: the server has requeued them. */
     void (*on_up)(void *context, uint64_t epoch);
     /* The consuming connection is gone; `broker` is already on its way back. */
     void (*on_down)(void *context);
     /* Takes the delivery. */
     void (*on_delivery)(void *context, struct broker_delivery *delivery);
-    /* A delivery beyond body_max: `delivery` has no body; takes it and must settle it. `size` is what the sender announced. */
+    /* A delivery beyond body_max: `delivery` has no body; takes it and must settle it. `size` is
+     * what the sender announced. */
     void (*on_oversized)(void *context, struct broker_delivery *delivery, uint64_t size);
     /* The server blocks (true) or unblocks (false) publishers: memory or disk alarm. */
     void (*on_blocked)(void *context, bool blocked);
     /* The outbox, which was full, has room again. */
     void (*on_drained)(void *context);
     void (*on_notice)(void *context, enum broker_severity severity, const char *text);
-    /* Given up for good (login refused, retries exhausted, a queue that exists with other arguments): `text` says what and
-     * what to do. Nothing more is called until broker_stop. */
+    /* Given up for good (login refused, retries exhausted, a queue that exists with other
+     * arguments): `text` says what and what to do. Nothing more is called until broker_stop. */
     void (*on_failed)(void *context, const char *text);
     /* broker_stop is complete; broker_free may be called. */
     void (*on_stopped)(void *context);
 };
 
-/* Copies `config` and `handler`; what they point to is borrowed for the broker's life. NULL: out of memory. */
+/* Copies `config` and `handler`; what they point to is borrowed for the broker's life. NULL: out of
+ * memory. */
 struct broker *broker_new(uv_loop_t *loop, const struct broker_config *config,
                           const struct broker_handler *handler, void *context);
 /* Only after on_stopped, or before broker_start. Accepts NULL. */
@@ -110,15 +134,16 @@ void broker_free(struct broker *broker);
 
 /* Starts connecting; the first call of the handler comes from the loop. */
 void broker_start(struct broker *broker);
-/* Cancels the consumers so that nothing more is delivered; what was delivered can still be settled. Not undone by a
- * reconnect. */
+/* Cancels the consumers so that nothing more is delivered; what was delivered can still be settled.
+ * Not undone by a reconnect. */
 void broker_cancel_consumers(struct broker *broker);
-/* Flushes settlements and the outbox for at most `seconds`, closes both connections in order, then on_stopped. */
+/* Flushes settlements and the outbox for at most `seconds`, closes both connections in order, then
+ * on_stopped. */
 void broker_stop(struct broker *broker, double seconds);
 
-/* Settles a delivery, on the wire at the end of this loop turn: contiguous acks become one with `multiple`. False if the
- * delivery's epoch is gone (nothing is sent; the server has requeued it). A tag must be settled once only: a second time is
- * an assertion failure. */
+/* Settles a delivery, on the wire at the end of this loop turn: contiguous acks become one with
+ * `multiple`. False if the delivery's epoch is gone (nothing is sent; the server has requeued it).
+ * A tag must be settled once only: a second time is an assertion failure. */
 bool broker_settle(struct broker *broker, uint64_t epoch, uint64_t tag, enum broker_verb verb);
 
 /* Changes the window; sent at the end of this loop turn, at most 65,535 (0 = unlimited). */
@@ -128,30 +153,31 @@ void broker_set_prefetch(struct broker *broker, uint32_t prefetch);
 struct broker_message {
     struct text exchange, routing_key;
     struct text content_type, content_encoding, correlation_id, reply_to, expiration, message_id;
-    int priority;      /* -1: leave out */
-    int delivery_mode; /* 1 transient, 2 persistent */
+    int priority;                  /* -1: leave out */
+    int delivery_mode;             /* 1 transient, 2 persistent */
     const msgpack_object *headers; /* map, or NULL: an empty table */
     struct bytes body;
     bool mandatory; /* unroutable is a failure; else it counts as confirmed, as AMQP has it */
 };
 
-/* Called once, from the loop. `error` is NULL once the server has confirmed the message, else words (nacked by the server,
- * unroutable, given up at stop). */
+/* Called once, from the loop. `error` is NULL once the server has confirmed the message, else words
+ * (nacked by the server, unroutable, given up at stop). */
 typedef void broker_published(void *context, const char *error);
 
-/* Puts the message into the outbox, which survives reconnects: a message whose confirm was lost is published again.
- * `published` may be NULL. Errors: BROKER_EFULL, BROKER_EINVALID, BROKER_ENOMEM, BROKER_ECLOSED; then `published` is not
- * called. A message larger than the bound is accepted if the outbox is empty. */
+/* Puts the message into the outbox, which survives reconnects: a message whose confirm was lost is
+ * published again. `published` may be NULL. Errors: BROKER_EFULL, BROKER_EINVALID, BROKER_ENOMEM,
+ * BROKER_ECLOSED; then `published` is not called. A message larger than the bound is accepted if
+ * the outbox is empty. */
 MUST_CHECK int broker_publish(struct broker *broker, const struct broker_message *message,
                               broker_published *published, void *context);
 
 struct broker_stats {
-    uint64_t epoch;              /* of the consuming connection; 0: never up */
-    bool consuming, publishing;  /* up right now */
+    uint64_t epoch;             /* of the consuming connection; 0: never up */
+    bool consuming, publishing; /* up right now */
     bool blocked;
-    uint64_t connects;           /* successful ones, both connections */
+    uint64_t connects; /* successful ones, both connections */
     uint64_t delivered, settled, published, confirmed;
-    size_t unsettled;            /* deliveries of this epoch not settled yet */
+    size_t unsettled; /* deliveries of this epoch not settled yet */
     size_t outbox_bytes, outbox_messages;
     uint32_t prefetch;
 };

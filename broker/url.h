@@ -2,7 +2,8 @@
 #ifndef CELERIAC_BROKER_URL_H
 #define CELERIAC_BROKER_URL_H
 
-/* Broker URLs as Celery reads them (celery-wire.md 8.4): amqp://user:password@host:port/vhost?query, several separated by
+/* Broker URLs as Celery reads them (celery-wire.md 8.4):
+ * amqp://user:password@host:port/vhost?query, several separated by
  * ';'. Schemes amqp, pyamqp, librabbitmq; amqps with TLS where librabbitmq was built with it. */
 
 #include <stdbool.h>
@@ -15,16 +16,18 @@ enum { BROKER_URLS_MAX = 16, BROKER_URL_PART_MAX = 256, BROKER_URL_ERROR_SIZE = 
 struct broker_url {
     bool tls;
     char user[BROKER_URL_PART_MAX], password[BROKER_URL_PART_MAX]; /* guest, guest */
-    char host[BROKER_URL_PART_MAX];                                /* "localhost" becomes 127.0.0.1, as in kombu */
-    int port;                                                      /* 5672, with TLS 5671 */
-    char vhost[BROKER_URL_PART_MAX];                               /* percent-decoded; empty or missing: "/" */
-    double heartbeat;          /* seconds; -1: not named in the query */
-    double connection_timeout; /* seconds; -1: not named */
-    char ca_file[BROKER_URL_PART_MAX], cert_file[BROKER_URL_PART_MAX], key_file[BROKER_URL_PART_MAX];
+    char host[BROKER_URL_PART_MAX];  /* "localhost" becomes 127.0.0.1, as in kombu */
+    int port;                        /* 5672, with TLS 5671 */
+    char vhost[BROKER_URL_PART_MAX]; /* percent-decoded; empty or missing: "/" */
+    double heartbeat;                /* seconds; -1: not named in the query */
+    double connection_timeout;       /* seconds; -1: not named */
+    char ca_file[BROKER_URL_PART_MAX], cert_file[BROKER_URL_PART_MAX],
+        key_file[BROKER_URL_PART_MAX];
     bool tls_verify; /* false with ssl_cert_reqs=CERT_NONE */
 };
 
-/* Parses `text` into ret[0..*ret_count). 0, or -1 with a sentence in `error` that names the URL's part, never its password. */
+/* Parses `text` into ret[0..*ret_count). 0, or -1 with a sentence in `error` that names the URL's
+ * part, never its password. */
 MUST_CHECK int broker_urls_parse(const char *text, struct broker_url ret[BROKER_URLS_MAX],
                                  size_t *ret_count, char error[BROKER_URL_ERROR_SIZE]);
 
