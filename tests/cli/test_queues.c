@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "worker/cli/queues.h"
+
+static char error[QUEUES_ERROR_SIZE];
+
+static void set(struct settings *settings, const char *name, const char *text)
+{
+    char message[SETTINGS_MESSAGE_SIZE];
+    assert_int_equal(settings_put(settings, SETTING_SET, name, text, message), SETTINGS_OK);
+}
+
+static void the_default_queue_is_celery(void **state)
+{
+    (void)state;
+    struct settings settings;
+    struct options options = {0};
+    struct queues queues;
+    settings_init(&settings);
+    assert_int_equal(queues_select(&options, &settings, &queues, error), 0);
+    assert_int_equal(queues.count, 1);
+    assert_string_equal(queues.items[0].name, "celery");
+    assert_string_equal(queues.items[0].exchange, "celery");
+    assert_string_equal(queues.items[0].exchange_type, "direct");
+    assert_string_equal(queues.items[0].routing_key, "celery");
+    assert_true(queues.items[0].durable);
+    assert_int_equal(queues.items[0].arguments.via.map.size, 0);
+    queues_done(&queues);
+    settings_done(&settings);
+}
+
+static void queues_are_named_excluded_and_taken_once(void **state)
+{
+    (void)state;
+    struct settings settings;
+    struct options options = {
+        .queues = {{"a", "celery", "b", "a"}, 4},
+        .exclude_queues = {{"b"}, 1},
+    };
+    struct queues queues;
+    settings_init(&settings);
+    assert_int_equal(queues_select(&options, &settings, &queues, error), 0);
+    assert_int_equal(queues.count, 2);
+    assert_string_equal(queues.items[0].name, "a");
+    assert_string_equal(queues.items[0].exchange, "a");
+    assert_string_equal(queues.items[1].name, "celery");
+    queues_done(&queues);
+    settings_done(&settings);
+}
+
+static void types_and_priorities_become_arguments(void **state)
+{
+    (void)state;
+    struct settings settings;
+    struct options options = {.queues = {{"celery", "other"}, 2}};
+    struct queues queues;
+    struct text type;
+    int64_t priority;
+    settings_init(&settings);
+    set(&settings, "task_default_queue_type", "quorum");
+    set(&settings, "task_queue_max_priority", "10");
+    assert_int_equal(queues_select(&options, &settings, &queues, error), 0);
+    assert_true(value_as_text(value_get(&queues.items[0].arguments, "x-queue-type"), &type));
+    assert_true(text_equal(type, "quorum"));
+    assert_true(value_as_int(value_get(&queues.items[1].arguments, "x-max-priority"), &priority));
+    assert_int_equal(priority, 10);
+    assert_null(value_get(&queues.items[1].arguments, "x-queue-type"));
+    queues_done(&queues);
+    settings_done(&settings);
+}
+
+static void nothing_left_to_consume_is_an_error(void **state)
+{
+    (void)state;
+    struct settings settings;
+    struct options options = {.exclude_queues = {{"celery"}, 1}};
+    struct queues queues;
+    settings_init(&settings);
+    assert_int_equal(queues_select(&options, &settings, &queues, error), -1);
+    assert_non_null(strstr(error, "-X"));
+    queues_done(&queues);
+    set(&settings, "task_create_missing_queues", "false");
+    options = (struct options){.queues = {{"unknown"}, 1}};
+    assert_int_equal(queues_select(&options, &settings, &queues, error), -1);
+    assert_non_null(strstr(error, "unknown"));
+    queues_done(&queues);
+    settings_done(&settings);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_default_queue_is_celery),
+        cmocka_unit_test(queues_are_named_excluded_and_taken_once),
+        cmocka_unit_test(types_and_priorities_become_arguments),
+        cmocka_unit_test(nothing_left_to_consume_is_an_error),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
