@@ -70,16 +70,17 @@ def test_restart_keeps_durable_messages(own_rabbitmq: RabbitMQ) -> None:
     assert own_rabbitmq.queues() == {"kept": (1, 0)}
 
 
-def test_memory_alarm_blocks_publishers_until_cleared(own_rabbitmq: RabbitMQ) -> None:
+def test_memory_alarm_blocks_publishers_until_cleared(rabbitmq: RabbitMQ) -> None:
     blocked: list[str] = []
-    own_rabbitmq.set_memory_alarm(True)
-    with amqp_lib.Connection(f"127.0.0.1:{own_rabbitmq.port}",
-                             on_blocked=blocked.append,
+    with amqp_lib.Connection(f"127.0.0.1:{rabbitmq.port}", on_blocked=blocked.append,
                              on_unblocked=blocked.clear) as connection:
-        connection.channel().basic_publish(amqp_lib.Message("x"), routing_key="nowhere")
-        connection.drain_events(timeout=10)
-        assert len(blocked) == 1
-        own_rabbitmq.set_memory_alarm(False)
+        rabbitmq.set_memory_alarm(True)
+        try:
+            connection.channel().basic_publish(amqp_lib.Message("x"), routing_key="nowhere")
+            connection.drain_events(timeout=10)
+            assert len(blocked) == 1
+        finally:
+            rabbitmq.set_memory_alarm(False)
         connection.drain_events(timeout=10)
         assert not blocked
 
