@@ -224,77 +224,6 @@ static void end_done(struct request *request, const struct pool_ending *ending)
     outcome_close(request, BROKER_REJECT_REQUEUE);
 }
 
-static void on_republished(void *context, const char *error)
-{
-    struct request *request = context;
-    if (error == NULL) {
-        outcome_close(request, BROKER_ACK);
-        return;
-    }
-    log_error("Task %s: its copy with a raised loss count was not taken by the broker (%s): the "
-              "original goes back to its queue, uncounted",
-              request_label(request), error);
-    outcome_close(request, BROKER_REJECT_REQUEUE);
-}
-
-/* RabbitMQ's own notes about dead letters must not be carried on: they break its cycle detection
- * (celery-wire.md 1.8). */
-static bool header_is_carried(struct text name)
-{
-    static const char *const prefixes[] = {"x-death", "x-first-death-", "x-last-death-"};
-    for (size_t i = 0; i < ARRAY_LEN(prefixes); i++) {
-        size_t size = strlen(prefixes[i]);
-        if (name.size >= size && memcmp(name.data, prefixes[i], size) == 0)
-            return false;
-    }
-    return !text_equal(name, LOSS_HEADER);
-}
-
-static bool headers_with_count(struct broker_delivery *delivery, int64_t losses,
-                               msgpack_object *ret)
-{
-    uint32_t size =
-        delivery->headers.type == MSGPACK_OBJECT_MAP ? delivery->headers.via.map.size : 0;
-    if (!value_map(delivery->zone, size + 1, ret))
-        return false;
-    for (uint32_t i = 0; i < size; i++) {
-        const msgpack_object_kv *pair = &delivery->headers.via.map.ptr[i];
-        struct text name;
-        if (value_as_text(&pair->key, &name) && header_is_carried(name))
-            ret->via.map.ptr[ret->via.map.size++] = *pair;
-    }
-    value_map_put(ret, LOSS_HEADER, value_int(losses));
-    return true;
-}
-
-static void republish(struct request *request)
-{
-    struct broker_delivery *delivery = request->delivery;
-    msgpack_object headers;
-    int error = BROKER_ENOMEM;
-    if (headers_with_count(delivery, request->losses + 1, &headers)) {
-        struct broker_message copy = {
-            .exchange = {"", 0},
-            .routing_key = {delivery->queue->name, strlen(delivery->queue->name)},
-            .content_type = delivery->content_type,
-            .content_encoding = delivery->content_encoding,
-            .correlation_id = delivery->correlation_id,
-            .reply_to = delivery->reply_to,
-            .expiration = delivery->expiration,
-            .message_id = delivery->message_id,
-            .priority = delivery->priority,
-            .delivery_mode = delivery->delivery_mode > 0 ? delivery->delivery_mode : 2,
-            .headers = &headers,
-            .body = delivery->body,
-            .mandatory = true,
-        };
-        request_set_state(request, REQUEST_REPUBLISHING);
-        error = broker_publish(request->consumer->broker, &copy, on_republished, request);
-    }
-    if (error != 0)
-        on_republished(request, broker_strerror(error));
-}
-
 static void fail_lost(struct request *request, const char *text)
 {
     document_write(request, &(struct failure){.status = "FAILURE",
@@ -343,7 +272,7 @@ static void end_lost(struct request *request, const struct pool_ending *ending)
         if (request->orphan)
             outcome_close(request, BROKER_REJECT_REQUEUE);
         else
-            republish(request);
+            republish_counted(request);
         break;
     case LOSS_FAIL:
         request->verb = BROKER_REJECT;
