@@ -105,7 +105,7 @@ static int walk_value(struct walk *walk)
     if (shape.kind == BROKEN)
         return broken(walk, "a byte that msgpack does not use");
     walk->at++;
-    uint64_t count;
+    uint64_t count = 0;
     int rc = take_count(walk, &shape, &count);
     if (rc != 0)
         return rc;

@@ -94,3 +94,19 @@ bool utf8_is_valid(struct text text)
         at += size;
     }
 }
+
+size_t utf8_repair(struct text text, char *ret)
+{
+    const char *at = text.data;
+    const char *end = at + text.size;
+    char *out = ret;
+    while (at < end) {
+        uint32_t code;
+        size_t size = utf8_read(at, end, &code);
+        if (size == 0 || utf8_is_surrogate(code))
+            code = 0xfffd;
+        out += utf8_write(code, out);
+        at += size == 0 ? 1 : size;
+    }
+    return (size_t)(out - ret);
+}

@@ -24,6 +24,11 @@ size_t utf8_ascii_run(const char *at, const char *end);
 /* True if the whole text is UTF-8, surrogates refused. */
 bool utf8_is_valid(struct text text);
 
+enum { UTF8_REPAIR_GROWTH = 3 }; /* U+FFFD has three bytes */
+/* Copies the text with U+FFFD for each byte that is none of a character, and for each surrogate.
+ * `ret` has room for text.size * UTF8_REPAIR_GROWTH bytes; returns those used. */
+size_t utf8_repair(struct text text, char *ret);
+
 static inline bool utf8_is_surrogate(uint32_t code)
 {
     return code >= 0xd800 && code <= 0xdfff;
