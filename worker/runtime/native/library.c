@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Owns the loading of a task library and the checks on it: whatever is wrong ends the start with
+ * one sentence. The only file that sees dlfcn.h. */
+
+#include "worker/runtime/native/library.h"
+
+#include <dlfcn.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { NAME_MAX_SIZE = 255 }; /* bytes of a task's name: what an AMQP short string holds */
+
+static bool refuse(char *error, const char *format, ...) PRINTF_LIKE(2, 3);
+static bool refuse(char *error, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(error, LIBRARY_ERROR_SIZE, format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+static bool check_descriptor(const struct celeriac_library *exported, const char *path, char *error)
+{
+    /* Nothing behind `abi` is known to be there unless the number is ours. */
+    if (exported->abi != CELERIAC_ABI)
+        return refuse(error,
+                      "%s was built for ABI %u of celeriac/task.h, this worker speaks ABI %u: "
+                      "build it again with the header of this worker",
+                      path, (unsigned)exported->abi, (unsigned)CELERIAC_ABI);
+    if (exported->definition_size > sizeof(struct celeriac_task_definition))
+        return refuse(error,
+                      "%s was built with a newer celeriac/task.h (%u bytes per task, this worker "
+                      "knows %zu): upgrade the worker or build it again",
+                      path, (unsigned)exported->definition_size,
+                      sizeof(struct celeriac_task_definition));
+    if (exported->task_count == 0 || exported->tasks == NULL)
+        return refuse(error, "%s defines no tasks", path);
+    return true;
+}
+
+static bool is_option_valid(enum celeriac_choice choice)
+{
+    return choice == CELERIAC_UNSET || choice == CELERIAC_YES || choice == CELERIAC_NO;
+}
+
+static bool check_definition(const struct celeriac_task_definition *definition, size_t index,
+                             char *error)
+{
+    const char *name = definition->name;
+    if (name == NULL || *name == '\0')
+        return refuse(error, "task %zu of the library has no name", index + 1);
+    if (strlen(name) > NAME_MAX_SIZE)
+        return refuse(error, "the name of task %.40s... is longer than %d bytes", name,
+                      NAME_MAX_SIZE);
+    for (const char *at = name; *at != '\0'; at++) {
+        if (*at <= ' ' || *at > '~')
+            return refuse(error, "the name of task %zu holds a byte that is no printable ASCII",
+                          index + 1);
+    }
+    if (definition->run == NULL)
+        return refuse(error, "task %s has no function to run", name);
+    if (!is_option_valid(definition->acks_late) || !is_option_valid(definition->ignore_result) ||
+        !is_option_valid(definition->reject_on_worker_lost))
+        return refuse(error, "task %s: an option is neither CELERIAC_YES nor CELERIAC_NO", name);
+    if (!(definition->time_limit >= 0) || !(definition->soft_time_limit >= 0) ||
+        isinf(definition->time_limit) || isinf(definition->soft_time_limit))
+        return refuse(error, "task %s: a time limit is negative or no number", name);
+    if (definition->max_retries < CELERIAC_RETRIES_UNLIMITED)
+        return refuse(error, "task %s: max_retries is %d", name, definition->max_retries);
+    return true;
+}
+
+static bool read_task(const struct celeriac_task_definition *definition, size_t index,
+                      struct library_task *ret, char *error)
+{
+    char reason[LIBRARY_ERROR_SIZE / 2];
+    if (!check_definition(definition, index, error))
+        return false;
+    struct library_task task = {.definition = *definition};
+    const char *dot = strrchr(definition->name, '.');
+    task.function = dot != NULL && dot[1] != '\0' ? dot + 1 : definition->name;
+    task.has_signature = definition->signature != NULL;
+    if (task.has_signature &&
+        !signature_parse(definition->signature, &task.signature, reason, sizeof(reason)))
+        return refuse(error, "task %s: %s", definition->name, reason);
+    *ret = task;
+    return true;
+}
+
+static int compare_tasks(const void *left, const void *right)
+{
+    const struct library_task *one = left, *other = right;
+    return strcmp(one->definition.name, other->definition.name);
+}
+
+static bool read_tasks(const struct celeriac_library *exported, struct library *library,
+                       char *error)
+{
+    const char *at = (const char *)exported->tasks;
+    library->tasks = calloc(exported->task_count, sizeof(*library->tasks));
+    if (library->tasks == NULL)
+        return refuse(error, "out of memory for %zu tasks", exported->task_count);
+    for (size_t i = 0; i < exported->task_count; i++, at += exported->definition_size) {
+        /* What an older header does not have is unset. */
+        struct celeriac_task_definition definition = {.name = NULL};
+        memcpy(&definition, at, exported->definition_size);
+        if (!read_task(&definition, i, &library->tasks[i], error))
+            return false;
+        library->count++;
+    }
+    qsort(library->tasks, library->count, sizeof(*library->tasks), compare_tasks);
+    for (size_t i = 1; i < library->count; i++) {
+        if (compare_tasks(&library->tasks[i - 1], &library->tasks[i]) == 0)
+            return refuse(error, "two tasks have the name %s", library->tasks[i].definition.name);
+    }
+    return true;
+}
+
+bool library_open(const char *path, struct library *ret, char *error)
+{
+    struct library library = {.tasks = NULL};
+    dlerror();
+    library.handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (library.handle == NULL)
+        return refuse(error, "cannot load the task library: %s", dlerror());
+    const struct celeriac_library *exported = dlsym(library.handle, "celeriac_library");
+    if (exported == NULL)
+        return refuse(error, "%s is no task library: it does not use CELERIAC_TASKS", path);
+    if (!check_descriptor(exported, path, error) || !read_tasks(exported, &library, error)) {
+        library_done(&library);
+        return false;
+    }
+    *ret = library;
+    return true;
+}
+
+void library_done(struct library *library)
+{
+    for (size_t i = 0; i < library->count; i++) {
+        if (library->tasks[i].has_signature)
+            signature_done(&library->tasks[i].signature);
+    }
+    free(library->tasks);
+    library->tasks = NULL;
+    library->count = 0;
+}
+
+static int compare_text(struct text text, const char *name)
+{
+    size_t size = strlen(name);
+    int order = memcmp(text.data, name, text.size < size ? text.size : size);
+    if (order != 0)
+        return order;
+    return (text.size > size) - (text.size < size);
+}
+
+const struct library_task *library_find(const struct library *library, struct text name)
+{
+    size_t low = 0, high = library->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const struct library_task *task = &library->tasks[middle];
+        int order = compare_text(name, task->definition.name);
+        if (order == 0)
+            return task;
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return NULL;
+}

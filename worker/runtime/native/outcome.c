@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Owns the shape of what a job leaves behind. Knows neither how it ran nor where its result is
+ * stored. */
+
+#include "worker/runtime/native/outcome.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "codec/result_message.h"
+#include "codec/serializer.h"
+#include "worker/log/log.h"
+
+enum { RESULT_TEXT_SIZE = 1024 }; /* bytes of a result's text for logs and events, with the null */
+
+static const char *const state_names[] = {
+    [OUTCOME_SUCCESS] = "SUCCESS",
+    [OUTCOME_FAILURE] = "FAILURE",
+    [OUTCOME_UNDECODABLE] = "UNDECODABLE",
+    [OUTCOME_INVALID] = "INVALID",
+};
+
+static int64_t now_usec(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+static int write_document(const struct outcome *outcome, const struct request *request,
+                          msgpack_zone *zone, const struct serializer *serializer,
+                          struct buffer *document)
+{
+    struct result_message message = {.task_id = request->id,
+                                     .status = state_names[outcome->state],
+                                     .group_id = request_header(request, "group"),
+                                     .parent_id = request_header(request, "parent_id"),
+                                     .date_done = now_usec()};
+    struct result_exception exception;
+    msgpack_object message_text = outcome->failure.message;
+    if (outcome->state == OUTCOME_SUCCESS) {
+        message.result = &outcome->result;
+    } else {
+        exception = (struct result_exception){.type = outcome->failure.type,
+                                              .module = outcome->failure.module,
+                                              .arguments = {.type = MSGPACK_OBJECT_ARRAY}};
+        if (!value_is_nil(&message_text))
+            exception.arguments.via.array = (msgpack_object_array){1, &message_text};
+        message.exception = &exception;
+        message.traceback = failure_traceback(&outcome->failure, zone);
+    }
+    return result_message_write(&message, serializer, document);
+}
+
+/* What was too much for the encoder, in words for the client. */
+static void replace_by_encode_error(struct outcome *outcome, const char *serializer, int error,
+                                    msgpack_zone *zone)
+{
+    const char *what = outcome->state == OUTCOME_SUCCESS ? "result" : "exception";
+    outcome->state = OUTCOME_FAILURE;
+    failure_raise(&outcome->failure, zone, "kombu.exceptions.EncodeError",
+                  "the task's %s cannot be encoded as %s: %s", what, serializer,
+                  codec_strerror(error));
+}
+
+bool outcome_document(struct outcome *outcome, const struct request *request, msgpack_zone *zone,
+                      struct buffer *document)
+{
+    if (request->ignore_result || outcome->state > OUTCOME_FAILURE)
+        return true;
+    const struct serializer *serializer = NULL;
+    const char *name = text_copy(zone, request->result_serializer);
+    if (name != NULL)
+        serializer = serializer_by_name(name);
+    if (serializer == NULL)
+        serializer = serializer_by_name("json");
+    int error = write_document(outcome, request, zone, serializer, document);
+    if (error == 0)
+        return true;
+    replace_by_encode_error(outcome, serializer->name, error, zone);
+    return write_document(outcome, request, zone, serializer, document) == 0;
+}
+
+static void pack_text(msgpack_packer *packer, const char *text, size_t size)
+{
+    msgpack_pack_str(packer, size);
+    msgpack_pack_str_body(packer, text, size);
+}
+
+static void pack_key(msgpack_packer *packer, const char *key)
+{
+    pack_text(packer, key, strlen(key));
+}
+
+static void pack_failure(msgpack_packer *packer, const struct failure *failure, msgpack_zone *zone)
+{
+    char text[FAILURE_TEXT_SIZE];
+    failure_text(failure, text, sizeof(text));
+    struct text traceback = failure_traceback(failure, zone);
+    pack_key(packer, "exception");
+    pack_text(packer, text, strlen(text));
+    pack_key(packer, "traceback");
+    if (traceback.data == NULL)
+        msgpack_pack_nil(packer);
+    else
+        pack_text(packer, traceback.data, traceback.size);
+}
+
+bool outcome_report(const struct outcome *outcome, msgpack_zone *zone, struct buffer *report)
+{
+    /* Room for all of it first: the packer's calls below cannot fail. */
+    if (buffer_reserve(report, 4 * (size_t)FAILURE_MESSAGE_MAX + 64 * 1024) != 0)
+        return false;
+    char text[RESULT_TEXT_SIZE];
+    msgpack_packer packer;
+    msgpack_packer_init(&packer, report, buffer_msgpack_write);
+    msgpack_pack_map(&packer, outcome->state == OUTCOME_FAILURE ? 4 : 3);
+    pack_key(&packer, "state");
+    pack_key(&packer, state_names[outcome->state]);
+    pack_key(&packer, "runtime");
+    msgpack_pack_double(&packer, outcome->runtime);
+    if (outcome->state == OUTCOME_SUCCESS) {
+        pack_key(&packer, "result");
+        pack_text(&packer, text, result_repr(&outcome->result, text, sizeof(text)));
+    } else if (outcome->state == OUTCOME_FAILURE) {
+        pack_failure(&packer, &outcome->failure, zone);
+    } else {
+        pack_key(&packer, "reason");
+        pack_key(&packer, outcome->reason);
+    }
+    return true;
+}
+
+static void log_success(const struct outcome *outcome, const struct request *request)
+{
+    if (!log_enabled(LOG_INFO))
+        return;
+    char runtime[64], result[RESULT_TEXT_SIZE];
+    msgpack_object seconds = value_double(outcome->runtime);
+    result_repr(&seconds, runtime, sizeof(runtime));
+    result_repr(&outcome->result, result, sizeof(result));
+    log_info("Task %.*s[%.*s] succeeded in %ss: %s", (int)request->task.size, request->task.data,
+             (int)request->id.size, request->id.data, runtime, result);
+}
+
+static void log_failure(const struct outcome *outcome, const struct request *request,
+                        msgpack_zone *zone)
+{
+    char text[FAILURE_TEXT_SIZE];
+    failure_text(&outcome->failure, text, sizeof(text));
+    struct text traceback = failure_traceback(&outcome->failure, zone);
+    log_error("Task %.*s[%.*s] raised unexpected: %s%s%.*s", (int)request->task.size,
+              request->task.data, (int)request->id.size, request->id.data, text,
+              traceback.data == NULL ? "" : "\n", (int)traceback.size,
+              traceback.data == NULL ? "" : traceback.data);
+}
+
+void outcome_log(const struct outcome *outcome, const struct request *request, msgpack_zone *zone)
+{
+    if (outcome->state == OUTCOME_SUCCESS)
+        log_success(outcome, request);
+    else if (outcome->state == OUTCOME_FAILURE)
+        log_failure(outcome, request, zone);
+}
