@@ -11,10 +11,16 @@ from celery import Celery
 from support import worker as workers
 from support.amqp import Client
 from support.client import celery_client
+from support.process import leave_on_signals
 from support.rabbitmq import RabbitMQ
 from support.redis import Redis
 
 TEST_FAILED = pytest.StashKey[bool]()
+
+
+def pytest_configure() -> None:
+    """A test run that is told to end ends its servers too."""
+    leave_on_signals()
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 import uuid
 from pathlib import Path
@@ -25,6 +26,16 @@ T = TypeVar("T")
 
 class Timeout(Exception):
     """A thing that was waited for did not come in time."""
+
+
+def _leave(number: int, _frame: object) -> None:
+    sys.exit(128 + number)
+
+
+def leave_on_signals() -> None:
+    """Make SIGTERM and SIGHUP an exit that cleans up, as Ctrl-C is one."""
+    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGHUP, _leave)
 
 
 def free_ports(count: int) -> list[int]:

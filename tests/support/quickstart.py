@@ -12,7 +12,7 @@ from celery.exceptions import TimeoutError as NoResult
 from support import measure
 from support.amqp import Client
 from support.client import celery_client
-from support.process import Timeout
+from support.process import Timeout, leave_on_signals
 from support.rabbitmq import RabbitMQ
 from support.worker import ROOT, BaseWorker, Worker
 
@@ -75,6 +75,7 @@ def main() -> int:
     if not (BUILD / "celeriac").exists():
         print("quickstart failed: build/release/celeriac does not exist", file=sys.stderr)
         return 1
+    leave_on_signals()
     try:
         tour()
     except (RuntimeError, Timeout, NoResult) as error:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -13,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Callable, Mapping, TypeVar
 
-from support.process import Process, Timeout, wait_until
+from support.process import Process, Timeout, leave_on_signals, wait_until
 
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
@@ -118,17 +117,12 @@ def _obey(commands: Mapping[str, Callable[[], object]], line: str) -> str:
     return "ok"
 
 
-def _leave(number: int, _frame: object) -> None:
-    sys.exit(128 + number)
-
-
 def serve(make: Callable[[], Server], usage: str) -> int:
     """Be a program: print the URL, obey stdin line by line, end at its end; the exit status."""
     if len(sys.argv) > 1:
         print(usage.strip())
         return 0 if sys.argv[1] in ("-h", "--help") else 2
-    signal.signal(signal.SIGTERM, _leave)
-    signal.signal(signal.SIGHUP, _leave)
+    leave_on_signals()
     try:
         with make() as server:
             print(server.url, flush=True)

@@ -43,15 +43,15 @@ class BaseWorker:
 
     def __init__(self, argv: Sequence[str], env: Mapping[str, str] | None = None) -> None:
         self.argv = list(argv)
-        self.folder = Path(tempfile.mkdtemp(prefix="celeriac-worker-"))
-        self.log = self.folder / "worker.log"
         self._env = {**os.environ, **(env or {})}
+        self._folder: Path | None = None
         self._process: Process | None = None
         self._wait_ready = True
 
     def launch(self: W) -> W:
-        """Start the process and return at once."""
-        self._process = Process(self.argv, self.log, self._env, self.folder)
+        """Start the process in a folder of its own and return at once."""
+        self._folder = Path(tempfile.mkdtemp(prefix="celeriac-worker-"))
+        self._process = Process(self.argv, self._folder / "worker.log", self._env, self._folder)
         return self
 
     def start(self: W) -> W:
@@ -76,8 +76,8 @@ class BaseWorker:
         return self.process.pid
 
     def read_log(self) -> str:
-        """Everything that was logged so far."""
-        return self.process.read_log()
+        """Everything that was logged so far; nothing if it never ran."""
+        return self._process.read_log() if self._process else ""
 
     def wait_log(self, pattern: str, seconds: float = 10.0) -> re.Match[str]:
         """Wait for a line that the pattern matches."""
@@ -132,14 +132,15 @@ class BaseWorker:
 
     def sanitizer_report(self) -> str:
         """What a sanitizer has printed, or nothing."""
-        text = self.read_log() if self._process else ""
+        text = self.read_log()
         match = SANITIZER_REPORT.search(text)
         return text[match.start():] if match else ""
 
     def close(self) -> None:
         """End everything and remove the folder."""
         self.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def launched(self: W) -> W:
         """For a with block that does not wait for readiness: with worker.launched(): ..."""
