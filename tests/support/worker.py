@@ -160,16 +160,21 @@ class BaseWorker:
 
 
 class Worker(BaseWorker):
-    """celeriac; args follow the worker sub-command, app is the example tasks if left out."""
+    """celeriac; args follow the worker sub-command, app is the example tasks if left out.
+
+    Results go where backend says; an empty one leaves the option out.
+    """
 
     def __init__(self, url: str, *args: str, app: str | Path | None = None, concurrency: int = 2,
-                 env: Mapping[str, str] | None = None, build: Path | None = None) -> None:
+                 backend: str = "rpc://", env: Mapping[str, str] | None = None,
+                 build: Path | None = None) -> None:
         folder = build or build_folder()
         program = folder / "celeriac"
         if not program.exists():
             raise RuntimeError(f"{program} does not exist; build it first (scripts/test does)")
+        results = ["--result-backend", backend] if backend else []
         super().__init__([str(program), "-A", str(app or example_tasks(folder)), "-b", url,
-                          "worker", "-c", str(concurrency), *_with_log_level(args)], env)
+                          *results, "worker", "-c", str(concurrency), *_with_log_level(args)], env)
 
 
 class CeleryWorker(BaseWorker):
