@@ -68,8 +68,9 @@ class Client:
     def declare(self, queue: str = "", durable: bool = True, exclusive: bool = False,
                 arguments: Mapping[str, Any] | None = None) -> str:
         """Declare a queue that outlives us, and return its name (the broker's if empty)."""
-        return self.channel.queue_declare(queue, durable=durable, exclusive=exclusive,
-                                          auto_delete=False, arguments=dict(arguments or {})).queue
+        answer = self.channel.queue_declare(queue, durable=durable, exclusive=exclusive,
+                                            auto_delete=False, arguments=dict(arguments or {}))
+        return str(answer.queue)
 
     def declare_task_queue(self, queue: str = "celery") -> None:
         """Declare a queue with its exchange and binding, exactly as Celery does."""
@@ -109,7 +110,7 @@ class Client:
 
     def consume(self, queue: str, callback: Callable[[amqp.Message], None]) -> str:
         """Call back for each message (without acks) during drain(); the consumer's tag."""
-        return self.channel.basic_consume(queue, callback=callback, no_ack=True)
+        return str(self.channel.basic_consume(queue, callback=callback, no_ack=True))
 
     def drain(self, seconds: float) -> bool:
         """Handle what arrives next; False if nothing arrived in time."""

@@ -50,7 +50,7 @@ def free_ports(count: int) -> list[int]:
             sock.close()
 
 
-def wait_until(check: Callable[[], T], seconds: float, what: str, pause: float = 0.02) -> T:
+def wait_until(check: Callable[[], T | None], seconds: float, what: str, pause: float = 0.02) -> T:
     """Call check until it returns something true, and return that; Timeout after seconds."""
     deadline = time.monotonic() + seconds
     while True:
