@@ -70,6 +70,23 @@ void failure_raise_bare(struct failure *failure, const char *type)
     set_type(failure, type);
 }
 
+/* Python writes a str that holds ' but no " in double quotes, which is what most of its own
+ * messages look like. */
+static void prefer_double_quotes(char *repr)
+{
+    size_t size = strlen(repr);
+    if (size < 2 || repr[size - 1] != '\'' || strstr(repr, "\\'") == NULL ||
+        strchr(repr, '"') != NULL)
+        return;
+    repr[0] = repr[size - 1] = '"';
+    char *to = repr;
+    for (const char *from = repr; *from != '\0'; from++) {
+        if (from[0] != '\\' || from[1] != '\'')
+            *to++ = *from;
+    }
+    *to = '\0';
+}
+
 void failure_text(const struct failure *failure, char *ret, size_t size)
 {
     char message[FAILURE_TEXT_SIZE] = "";
@@ -78,6 +95,7 @@ void failure_text(const struct failure *failure, char *ret, size_t size)
     size_t room = rest < size ? size - rest : 1;
     if (!value_is_nil(&failure->message))
         result_repr(&failure->message, message, room < sizeof(message) ? room : sizeof(message));
+    prefer_double_quotes(message);
     snprintf(ret, size, "%.*s(%s)", (int)failure->type.size, failure->type.data, message);
 }
 

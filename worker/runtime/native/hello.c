@@ -3,84 +3,63 @@
 
 #include "worker/runtime/native/hello.h"
 
-#include <string.h>
+#include "worker/runtime/native/pack.h"
 
-struct description {
-    msgpack_packer packer;
-    bool broken; /* the buffer has refused something */
-};
-
-static void put(struct description *description, int result)
-{
-    if (result != 0)
-        description->broken = true;
-}
-
-static void put_text(struct description *description, const char *text)
-{
-    put(description, msgpack_pack_str(&description->packer, strlen(text)));
-    put(description, msgpack_pack_str_body(&description->packer, text, strlen(text)));
-}
-
-static void put_choice(struct description *description, const char *key,
-                       enum celeriac_choice choice)
+static void put_choice(struct pack *pack, const char *key, enum celeriac_choice choice)
 {
     if (choice == CELERIAC_UNSET)
         return;
-    put_text(description, key);
-    put(description, choice == CELERIAC_YES ? msgpack_pack_true(&description->packer)
-                                            : msgpack_pack_false(&description->packer));
+    pack_string(pack, key);
+    pack_bool(pack, choice == CELERIAC_YES);
 }
 
-static void put_seconds(struct description *description, const char *key, double seconds)
+static void put_seconds(struct pack *pack, const char *key, double seconds)
 {
     if (seconds == 0)
         return;
-    put_text(description, key);
-    put(description, msgpack_pack_double(&description->packer, seconds));
+    pack_string(pack, key);
+    pack_double(pack, seconds);
 }
 
-static void put_retries(struct description *description, int max_retries)
+static void put_retries(struct pack *pack, int max_retries)
 {
     if (max_retries == 0)
         return;
-    put_text(description, "max_retries");
+    pack_string(pack, "max_retries");
     if (max_retries == CELERIAC_RETRIES_UNLIMITED)
-        put(description, msgpack_pack_nil(&description->packer));
+        pack_nil(pack);
     else
-        put(description, msgpack_pack_int(&description->packer,
-                                          max_retries == CELERIAC_RETRIES_NONE ? 0 : max_retries));
+        pack_int(pack, max_retries == CELERIAC_RETRIES_NONE ? 0 : max_retries);
 }
 
-static void put_task(struct description *description,
-                     const struct celeriac_task_definition *definition)
+static void put_task(struct pack *pack, const struct celeriac_task_definition *definition)
 {
     int options = (definition->acks_late != CELERIAC_UNSET) +
                   (definition->reject_on_worker_lost != CELERIAC_UNSET) +
                   (definition->ignore_result != CELERIAC_UNSET) + (definition->time_limit != 0) +
                   (definition->soft_time_limit != 0) + (definition->max_retries != 0);
-    put_text(description, definition->name);
-    put(description, msgpack_pack_map(&description->packer, (size_t)options));
-    put_choice(description, "acks_late", definition->acks_late);
-    put_choice(description, "reject_on_worker_lost", definition->reject_on_worker_lost);
-    put_choice(description, "ignore_result", definition->ignore_result);
-    put_seconds(description, "time_limit", definition->time_limit);
-    put_seconds(description, "soft_time_limit", definition->soft_time_limit);
-    put_retries(description, definition->max_retries);
+    pack_string(pack, definition->name);
+    pack_map(pack, (size_t)options);
+    put_choice(pack, "acks_late", definition->acks_late);
+    put_choice(pack, "reject_on_worker_lost", definition->reject_on_worker_lost);
+    put_choice(pack, "ignore_result", definition->ignore_result);
+    put_seconds(pack, "time_limit", definition->time_limit);
+    put_seconds(pack, "soft_time_limit", definition->soft_time_limit);
+    put_retries(pack, definition->max_retries);
 }
 
 bool hello_describe(const struct library *library, struct buffer *buffer)
 {
-    struct description description = {.broken = false};
-    msgpack_packer_init(&description.packer, buffer, buffer_msgpack_write);
-    put(&description, msgpack_pack_map(&description.packer, 3));
-    put_text(&description, "runtime");
-    put_text(&description, "native");
-    put_text(&description, "tasks");
-    put(&description, msgpack_pack_map(&description.packer, library->count));
+    struct pack pack;
+    pack_init(&pack, buffer);
+    pack_map(&pack, 3);
+    pack_string(&pack, "runtime");
+    pack_string(&pack, "native");
+    pack_string(&pack, "tasks");
+    pack_map(&pack, library->count);
     for (size_t i = 0; i < library->count; i++)
-        put_task(&description, &library->tasks[i].definition);
-    put_text(&description, "settings");
-    put(&description, msgpack_pack_map(&description.packer, 0));
-    return !description.broken;
+        put_task(&pack, &library->tasks[i].definition);
+    pack_string(&pack, "settings");
+    pack_map(&pack, 0);
+    return !pack.broken;
 }

@@ -54,11 +54,11 @@ void job_clear(struct job *job)
     buffer_clear(&job->document, KEEP);
 }
 
-static double seconds_now(void)
+static double seconds_since(const struct timespec *start)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+    return (double)(now.tv_sec - start->tv_sec) + (double)(now.tv_nsec - start->tv_nsec) / 1e9;
 }
 
 #define fail(run, type, ...)                                                                       \
@@ -139,9 +139,10 @@ static void run_task(struct run *run, const struct library_task *found)
                                  .result = value_nil()};
     if (!bind_task(run, &task))
         return;
-    double started = seconds_now();
+    struct timespec start;
+    clock_gettime(CLOCK_MONOTONIC, &start);
     int returned = found->definition.run(&task);
-    run->outcome.runtime = seconds_now() - started;
+    run->outcome.runtime = seconds_since(&start);
     judge(run, &task, returned);
 }
 

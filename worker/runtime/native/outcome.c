@@ -10,6 +10,7 @@
 #include "codec/result_message.h"
 #include "codec/serializer.h"
 #include "worker/log/log.h"
+#include "worker/runtime/native/pack.h"
 
 enum { RESULT_TEXT_SIZE = 1024 }; /* bytes of a result's text for logs and events, with the null */
 
@@ -81,54 +82,41 @@ bool outcome_document(struct outcome *outcome, const struct request *request, ms
     return write_document(outcome, request, zone, serializer, document) == 0;
 }
 
-static void pack_text(msgpack_packer *packer, const char *text, size_t size)
-{
-    msgpack_pack_str(packer, size);
-    msgpack_pack_str_body(packer, text, size);
-}
-
-static void pack_key(msgpack_packer *packer, const char *key)
-{
-    pack_text(packer, key, strlen(key));
-}
-
-static void pack_failure(msgpack_packer *packer, const struct failure *failure, msgpack_zone *zone)
+static void put_failure(struct pack *pack, const struct failure *failure, msgpack_zone *zone)
 {
     char text[FAILURE_TEXT_SIZE];
     failure_text(failure, text, sizeof(text));
-    struct text traceback = failure_traceback(failure, zone);
-    pack_key(packer, "exception");
-    pack_text(packer, text, strlen(text));
-    pack_key(packer, "traceback");
-    if (traceback.data == NULL)
-        msgpack_pack_nil(packer);
-    else
-        pack_text(packer, traceback.data, traceback.size);
+    pack_string(pack, "exception");
+    pack_string(pack, text);
+    pack_string(pack, "traceback");
+    pack_text(pack, failure_traceback(failure, zone));
+}
+
+static void put_result(struct pack *pack, const msgpack_object *result)
+{
+    char text[RESULT_TEXT_SIZE];
+    pack_string(pack, "result");
+    pack_text(pack, (struct text){text, result_repr(result, text, sizeof(text))});
 }
 
 bool outcome_report(const struct outcome *outcome, msgpack_zone *zone, struct buffer *report)
 {
-    /* Room for all of it first: the packer's calls below cannot fail. */
-    if (buffer_reserve(report, 4 * (size_t)FAILURE_MESSAGE_MAX + 64 * 1024) != 0)
-        return false;
-    char text[RESULT_TEXT_SIZE];
-    msgpack_packer packer;
-    msgpack_packer_init(&packer, report, buffer_msgpack_write);
-    msgpack_pack_map(&packer, outcome->state == OUTCOME_FAILURE ? 4 : 3);
-    pack_key(&packer, "state");
-    pack_key(&packer, state_names[outcome->state]);
-    pack_key(&packer, "runtime");
-    msgpack_pack_double(&packer, outcome->runtime);
+    struct pack pack;
+    pack_init(&pack, report);
+    pack_map(&pack, outcome->state == OUTCOME_FAILURE ? 4 : 3);
+    pack_string(&pack, "state");
+    pack_string(&pack, state_names[outcome->state]);
+    pack_string(&pack, "runtime");
+    pack_double(&pack, outcome->runtime);
     if (outcome->state == OUTCOME_SUCCESS) {
-        pack_key(&packer, "result");
-        pack_text(&packer, text, result_repr(&outcome->result, text, sizeof(text)));
+        put_result(&pack, &outcome->result);
     } else if (outcome->state == OUTCOME_FAILURE) {
-        pack_failure(&packer, &outcome->failure, zone);
+        put_failure(&pack, &outcome->failure, zone);
     } else {
-        pack_key(&packer, "reason");
-        pack_key(&packer, outcome->reason);
+        pack_string(&pack, "reason");
+        pack_string(&pack, outcome->reason);
     }
-    return true;
+    return !pack.broken;
 }
 
 static void log_success(const struct outcome *outcome, const struct request *request)
@@ -149,10 +137,16 @@ static void log_failure(const struct outcome *outcome, const struct request *req
     char text[FAILURE_TEXT_SIZE];
     failure_text(&outcome->failure, text, sizeof(text));
     struct text traceback = failure_traceback(&outcome->failure, zone);
+    const char *separator = "";
+    if (traceback.data == NULL) {
+        traceback.data = "";
+    } else {
+        separator = "\n";
+        traceback.size -= strlen("\n"); /* the line's own ends it */
+    }
     log_error("Task %.*s[%.*s] raised unexpected: %s%s%.*s", (int)request->task.size,
-              request->task.data, (int)request->id.size, request->id.data, text,
-              traceback.data == NULL ? "" : "\n", (int)traceback.size,
-              traceback.data == NULL ? "" : traceback.data);
+              request->task.data, (int)request->id.size, request->id.data, text, separator,
+              (int)traceback.size, traceback.data);
 }
 
 void outcome_log(const struct outcome *outcome, const struct request *request, msgpack_zone *zone)
