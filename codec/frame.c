@@ -29,7 +29,7 @@ static const struct shape shapes[] = {
     [FRAME_LEAVE] = {"LEAVE", ""},        [FRAME_HELLO] = {"HELLO", "um"},
     [FRAME_SPAWNED] = {"SPAWNED", "uuu"}, [FRAME_EXITED] = {"EXITED", "uuuum"},
     [FRAME_ERROR] = {"ERROR", "s"},       [FRAME_READY] = {"READY", "u"},
-    [FRAME_STARTED] = {"STARTED", "u"},   [FRAME_RESULT] = {"RESULT", "uuupb"},
+    [FRAME_STARTED] = {"STARTED", "u"},   [FRAME_RESULT] = {"RESULT", "uuumb"},
 };
 
 static const char *kind_name(char kind)
@@ -160,11 +160,11 @@ static bool has_elements(const struct item *item)
     return item->kind == 'm' || item->kind == 'a';
 }
 
-/* Moves behind all elements of `item`. */
+/* Moves behind all elements of `item`, which are counted. */
 static int item_skip(const uint8_t **cursor, const uint8_t *end, const struct item *item)
 {
     uint64_t left[DEPTH_MAX];
-    size_t depth = 0;
+    size_t depth = 0, items = 0;
     left[0] = has_elements(item) ? item->number : 0;
     for (;;) {
         while (left[depth] == 0) {
@@ -176,6 +176,8 @@ static int item_skip(const uint8_t **cursor, const uint8_t *end, const struct it
         struct item element;
         if (!item_read(cursor, end, &element))
             return CODEC_EINVALID;
+        if (++items > FRAME_ITEMS_MAX)
+            return CODEC_ETOOBIG;
         if (!has_elements(&element))
             continue;
         if (++depth == DEPTH_MAX)
@@ -188,8 +190,6 @@ static int item_skip(const uint8_t **cursor, const uint8_t *end, const struct it
 
 static int decode_map(struct frame_reader *reader, struct bytes packed, msgpack_object *ret)
 {
-    if (packed.size > FRAME_MAP_MAX)
-        return CODEC_ETOOBIG;
     size_t offset = 0;
     reader->zone_used = true;
     msgpack_unpack_return rc =
@@ -202,8 +202,7 @@ static int decode_map(struct frame_reader *reader, struct bytes packed, msgpack_
 static int decode_element(struct frame_reader *reader, char kind, const struct item *item,
                           struct bytes packed, msgpack_object *ret)
 {
-    char expected = kind == 'p' ? 'm' : kind;
-    if (item->kind != expected)
+    if (item->kind != kind)
         return CODEC_ETYPE;
     switch (kind) {
     case 'u':
@@ -216,11 +215,8 @@ static int decode_element(struct frame_reader *reader, char kind, const struct i
         ret->via.bin.ptr = (const char *)item->content;
         ret->via.bin.size = (uint32_t)item->size;
         return 0;
-    case 'm':
-        return decode_map(reader, packed, ret);
     default:
-        ret->type = MSGPACK_OBJECT_NIL;
-        return 0;
+        return decode_map(reader, packed, ret);
     }
 }
 
@@ -234,8 +230,8 @@ static int parse_element(struct frame_reader *reader, const uint8_t **cursor, co
     int rc = item_skip(cursor, end, &item);
     if (rc != 0)
         return rc;
-    frame->packed[index] = (struct bytes){start, (size_t)(*cursor - start)};
-    return decode_element(reader, kind, &item, frame->packed[index], &frame->elements[index]);
+    struct bytes packed = {start, (size_t)(*cursor - start)};
+    return decode_element(reader, kind, &item, packed, &frame->elements[index]);
 }
 
 static int parse_elements(struct frame_reader *reader, const uint8_t **cursor, const uint8_t *end,
@@ -317,12 +313,6 @@ struct text frame_text(const struct frame *frame, size_t index)
     const msgpack_object *element = &frame->elements[index];
     assert(element->type == MSGPACK_OBJECT_STR || element->type == MSGPACK_OBJECT_BIN);
     return (struct text){element->via.bin.ptr, element->via.bin.size};
-}
-
-struct bytes frame_packed(const struct frame *frame, size_t index)
-{
-    assert(frame->packed[index].data != NULL);
-    return frame->packed[index];
 }
 
 /* --- the reader --- */

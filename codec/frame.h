@@ -44,9 +44,8 @@ enum { /* flags of RESULT */
     FRAME_RESULT_RETIRING = 1, /* the child leaves after this frame; send it nothing more */
 };
 
-/* A map that a frame carries is decoded only up to this size (packed): decoding takes up to 24 times as much. RESULT's report
- * is not decoded and has no limit but the frame's. */
-#define FRAME_MAP_MAX ((size_t)8 * 1024 * 1024)
+/* The most keys, values and elements, at all depths, that a map in a frame may have: decoding one takes 24 bytes. */
+enum { FRAME_ITEMS_MAX = 1024 * 1024 };
 
 enum { FRAME_ELEMENTS_MAX = 6 }; /* of the longest frame, its type included */
 
@@ -55,16 +54,12 @@ enum { FRAME_ELEMENTS_MAX = 6 }; /* of the longest frame, its type included */
 struct frame {
     enum frame_type type;
     msgpack_object elements[FRAME_ELEMENTS_MAX];
-    struct bytes packed[FRAME_ELEMENTS_MAX];
 };
 
 /* `index` counts as in the lists above: 0 is the type. An index or a type that the frame's type does not have asserts. */
 uint64_t frame_uint(const struct frame *frame, size_t index);
-/* A decoded map: JOB's request, HELLO's description, EXITED's usage. */
 const msgpack_object *frame_value(const struct frame *frame, size_t index);
 struct text frame_text(const struct frame *frame, size_t index); /* str or bin */
-/* The element as it came, packed: the way to RESULT's report. */
-struct bytes frame_packed(const struct frame *frame, size_t index);
 
 /* Words for a type, "RESULT"; "unknown" if there is none such. */
 const char *frame_type_name(enum frame_type type);
@@ -85,7 +80,7 @@ void *frame_reader_room(struct frame_reader *reader, size_t *ret_size);
 /* Tells how many bytes were read into the room. */
 void frame_reader_fill(struct frame_reader *reader, size_t size);
 /* 1: *ret is the next frame, valid until the next call on this reader. 0: more bytes are needed. CODEC_E*: the peer broke the
- * protocol and is to be ended (CODEC_ETOOBIG: a frame or map beyond its limit). */
+ * protocol and is to be ended (CODEC_ETOOBIG: a frame or a map beyond its limit). */
 MUST_CHECK int frame_reader_next(struct frame_reader *reader, struct frame *ret,
                                  struct codec_reason *reason);
 /* True if a part of a frame is waiting. */

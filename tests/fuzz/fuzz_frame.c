@@ -10,21 +10,20 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
 
 static volatile unsigned sink;
 
-static void touch(struct bytes bytes)
+static void touch(struct text text)
 {
-    const unsigned char *cursor = bytes.data;
-    for (size_t i = 0; i < bytes.size; i++)
-        sink += cursor[i];
+    for (size_t i = 0; i < text.size; i++)
+        sink += (unsigned char)text.data[i];
 }
 
 static void touch_frame(const struct frame *frame)
 {
-    for (size_t i = 1; i < FRAME_ELEMENTS_MAX && frame->packed[i].data != NULL; i++) {
-        touch(frame_packed(frame, i));
-        if (frame->elements[i].type == MSGPACK_OBJECT_MAP)
+    for (size_t i = 1; i < FRAME_ELEMENTS_MAX; i++) {
+        msgpack_object_type type = frame->elements[i].type;
+        if (type == MSGPACK_OBJECT_MAP)
             sink += value_get(frame_value(frame, i), "tasks") != NULL;
-        else if (frame->elements[i].type == MSGPACK_OBJECT_BIN)
-            touch((struct bytes){frame_text(frame, i).data, frame_text(frame, i).size});
+        else if (type == MSGPACK_OBJECT_BIN || type == MSGPACK_OBJECT_STR)
+            touch(frame_text(frame, i));
     }
 }
 
