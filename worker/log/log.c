@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Owns the format of a log line and the way it leaves the process. Knows no task, no broker and no option. */
+/* Owns the format of a log line and the way it leaves the process. Knows no task, no broker and no
+ * option. */
 
 #include "worker/log/log.h"
 
@@ -26,8 +27,8 @@ static const struct {
     const char *name;
     enum log_level level;
 } level_names[] = {
-    {"DEBUG", LOG_DEBUG}, {"INFO", LOG_INFO},         {"WARNING", LOG_WARNING},
-    {"ERROR", LOG_ERROR}, {"CRITICAL", LOG_CRITICAL}, {"WARN", LOG_WARNING},
+    {"DEBUG", LOG_DEBUG},    {"INFO", LOG_INFO},         {"WARNING", LOG_WARNING},
+    {"ERROR", LOG_ERROR},    {"CRITICAL", LOG_CRITICAL}, {"WARN", LOG_WARNING},
     {"FATAL", LOG_CRITICAL},
 };
 
@@ -80,7 +81,8 @@ static size_t format_head(char *line, size_t size, enum log_level level)
     return (size_t)length;
 }
 
-/* A pipe is writable when PIPE_BUF bytes (4096 on Linux) fit, so a line that was allowed here never blocks. */
+/* A pipe is writable when PIPE_BUF bytes (4096 on Linux) fit, so a line that was allowed here never
+ * blocks. */
 static bool stderr_has_room(void)
 {
     struct pollfd stderr_poll = {.fd = STDERR_FILENO, .events = POLLOUT};
