@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The Celery app of the comparisons: the example tasks, fault.hold, and settings from outside."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+
+from support.celery_app import app, append
+
+app.conf.update(json.loads(os.environ.get("FAULTS_CELERY_SETTINGS", "{}")))
+
+
+@app.task(name="fault.hold")
+def hold(path: str, text: str) -> str:
+    """Write "start TEXT" to the file, wait until PATH.go exists, write "end TEXT"."""
+    append(path, f"start {text}")
+    deadline = time.monotonic() + 60
+    while not os.path.exists(f"{path}.go"):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"nobody made {path}.go")
+        time.sleep(0.02)
+    append(path, f"end {text}")
+    return text

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The place of a campaign: a broker, the proxy with its witness, and a worker to do harm to."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import uuid
+from pathlib import Path
+from typing import Mapping, Sequence
+
+from faults.proxy import Proxy
+from faults.witness import Witness
+from support.process import Timeout, alive, kill_all, start_time, wait_until
+from support.rabbitmq import RabbitMQ
+from support.worker import BaseWorker, CeleryWorker, Worker
+
+MARK = "CELERIAC_FAULTS_MARK"
+LEAN = ("--without-gossip", "--without-mingle", "--without-heartbeat")
+LEFTOVER_SECONDS = 2.0
+KINDS = ("celeriac", "celery", "celery-late")
+CELERY_SETTINGS: Mapping[str, Mapping[str, object]] = {
+    "celery": {},
+    "celery-late": {"task_acks_late": True, "task_reject_on_worker_lost": True},
+}
+
+
+def marked(mark: str) -> dict[int, int]:
+    """The living processes with this mark in their environment, as pid: start time."""
+    needle = f"{MARK}={mark}".encode()
+    found = {}
+    for entry in os.listdir("/proc"):
+        try:
+            if (entry.isdigit() and needle in Path(f"/proc/{entry}/environ").read_bytes()
+                    and alive(int(entry))):
+                found[int(entry)] = start_time(int(entry))
+        except OSError:
+            continue
+    return found
+
+
+def name_of(pid: int) -> str:
+    """The short name of a process, or nothing if it is gone."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
+def children_of(worker: BaseWorker) -> list[int]:
+    """The processes that run tasks: celeriac's children, or Celery's."""
+    tree = [pid for pid in worker.tree() if alive(pid)]
+    if isinstance(worker, CeleryWorker):
+        return sorted(tree)
+    return sorted(pid for pid in tree if name_of(pid).startswith("celeriac-w"))
+
+
+def forkserver_of(worker: BaseWorker) -> int:
+    """celeriac's forkserver; 0 while there is none, as always with Celery."""
+    found = [pid for pid in worker.tree() if name_of(pid) == "celeriac-native" and alive(pid)]
+    return max(found, key=start_time) if found else 0
+
+
+def make_worker(kind: str, url: str, concurrency: int, mark: str, build: Path | None = None,
+                *args: str) -> BaseWorker:
+    """A worker of that kind, not started yet."""
+    if kind == "celeriac":
+        return Worker(url, "--result-backend", "rpc://", "--set", "result_persistent=true", *args,
+                      concurrency=concurrency, env={MARK: mark}, build=build)
+    settings = {**CELERY_SETTINGS[kind], "result_persistent": True}
+    return CeleryWorker(url, *LEAN, *args, app="faults.celery_tasks", concurrency=concurrency,
+                        env={MARK: mark, "FAULTS_CELERY_SETTINGS": json.dumps(settings)})
+
+
+class Site:
+    """One broker and one worker, which is started again whenever its main process is killed."""
+
+    def __init__(self, broker: RabbitMQ, kind: str, concurrency: int, chance: random.Random,
+                 vhost: str = "/", build: Path | None = None, args: Sequence[str] = ()) -> None:
+        self.broker = broker
+        self.kind = kind
+        self.witness = Witness()
+        self.proxy = Proxy(broker.port, self.witness)
+        self.harm = {"child": 0, "forkserver": 0, "main": 0, "broker": 0, "cut": 0}
+        self.left_over = 0
+        self.exits: list[int] = []
+        self.workers: list[BaseWorker] = []
+        self._url = broker.url_of(vhost)
+        self._concurrency = concurrency
+        self._chance = chance
+        self._build = build
+        self._args = tuple(args)
+        self._mark = ""
+
+    @property
+    def worker(self) -> BaseWorker:
+        """The one that works now."""
+        return self.workers[-1]
+
+    def start_worker(self, ready: bool = True) -> None:
+        """Start a worker; wait until it consumes if ready."""
+        self._mark = uuid.uuid4().hex
+        worker = make_worker(self.kind, self.proxy.url(self._url), self._concurrency, self._mark,
+                             self._build, *self._args)
+        self.workers.append(worker)
+        worker.launch()
+        if ready:
+            worker.wait_log(r" ready\.$", 60)
+
+    def ensure_worker(self) -> None:
+        """Start it again if it has ended by itself, and remember that."""
+        status = self.worker.process.poll()
+        if status is not None:
+            self.exits.append(status)
+            self.start_worker(ready=False)
+
+    def kill_child(self) -> None:
+        """SIGKILL one of the processes that run tasks."""
+        self._kill_one("child", children_of(self.worker))
+
+    def kill_forkserver(self) -> None:
+        """SIGKILL the forkserver; a child where there is none."""
+        forkserver = forkserver_of(self.worker)
+        if forkserver:
+            self._kill_one("forkserver", [forkserver])
+        else:
+            self.kill_child()
+
+    def kill_main(self) -> None:
+        """SIGKILL the main process, count who outlives it, start the next worker."""
+        self.worker.signal(signal.SIGKILL)
+        self.worker.wait(10)
+        self.harm["main"] += 1
+        self._count_leftovers()
+        self.start_worker(ready=False)
+
+    def cut(self) -> None:
+        """End all connections of the worker."""
+        self.proxy.cut(reset=self._chance.random() < 0.5)
+        self.harm["cut"] += 1
+
+    def restart_broker(self) -> None:
+        """Stop and start the node on the same data; often do more harm while it is down."""
+        self.harm["broker"] += 1
+        self.broker.stop()
+        if self._chance.random() < 0.5:
+            self.do(self._chance.choice(["child", "forkserver", "main"]))
+        self.broker.start()
+
+    def do(self, what: str) -> None:
+        """Do one harm by name."""
+        {"child": self.kill_child, "forkserver": self.kill_forkserver, "main": self.kill_main,
+         "broker": self.restart_broker, "cut": self.cut}[what]()
+
+    def log(self) -> str:
+        """The logs of all workers, one behind the other."""
+        return "".join(worker.read_log() for worker in self.workers)
+
+    def __enter__(self) -> "Site":
+        self.proxy.open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for worker in self.workers:
+            worker.close()
+        self.proxy.shut()
+        self.proxy.cut()
+
+    def _kill_one(self, what: str, pids: list[int]) -> None:
+        if pids:
+            pid = self._chance.choice(pids)
+            kill_all({pid: start_time(pid)})
+            self.harm[what] += 1
+
+    def _count_leftovers(self) -> None:
+        try:
+            wait_until(lambda: not marked(self._mark), LEFTOVER_SECONDS, "end of the orphans")
+        except Timeout:
+            self.left_over += len(marked(self._mark))
