@@ -20,7 +20,7 @@ from typing import Any, Sequence
 import msgpack
 
 from support.process import Timeout, alive, descendants, kill_all, wait_until
-from support.worker import build_folder, example_tasks
+from support.worker import ROOT, build_folder, example_tasks
 
 SPAWN, JOB, LEAVE = 1, 2, 3
 HELLO, SPAWNED, EXITED, ERROR = 16, 17, 18, 19
@@ -50,7 +50,7 @@ class Peer:
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self.fds: list[int] = []
-        self._input = b""
+        self._input = bytearray()
 
     def send(self, *elements: Any) -> None:
         """Send one frame."""
@@ -76,7 +76,7 @@ class Peer:
                 size, = struct.unpack_from(">I", self._input)
                 if len(self._input) >= 4 + size:
                     frame = msgpack.unpackb(self._input[4:4 + size], strict_map_key=False)
-                    self._input = self._input[4 + size:]
+                    del self._input[:4 + size]
                     assert isinstance(frame, list)
                     return frame
             if not self._receive(deadline, "frame"):
@@ -289,6 +289,23 @@ def _inherit(fd: int) -> None:
         os.dup2(fd, 3)
 
 
-def be_subreaper() -> None:
+def be_subreaper(flag: bool) -> None:
     """Inherit orphans of our descendants, as the main process does."""
-    _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    _libc.prctl(PR_SET_CHILD_SUBREAPER, int(flag), 0, 0, 0)
+
+
+def sanitized() -> bool:
+    """True if the build has AddressSanitizer, which makes processes large."""
+    return b"__asan_init" in (build_folder() / "celeriac-native").read_bytes()
+
+
+def compile_library(source: str | Path, folder: Path, *flags: str, compiler: str = "cc") -> Path:
+    """Build a task library as a user would; source is a file or C text."""
+    if isinstance(source, str):
+        path = folder / ("tasks.cpp" if compiler == "c++" else "tasks.c")
+        path.write_text(source)
+        source = path
+    library = folder / f"lib{source.stem}.so"
+    subprocess.run([compiler, "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror",
+                    f"-I{ROOT / 'include'}", *flags, "-o", str(library), str(source)], check=True)
+    return library

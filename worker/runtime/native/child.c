@@ -82,8 +82,10 @@ static bool send_result(struct child *child, const struct frame *frame)
                                   .document_size = child->job.document.size};
     if ((frame_uint(frame, 2) & FRAME_JOB_WANT_RSS) != 0)
         result.resident_kib = resident_kib(child);
-    return frame_write_result(&child->output, &result) == 0 &&
-           send_output(child, buffer_bytes(&child->job.document));
+    bool sent = frame_write_result(&child->output, &result) == 0 &&
+                send_output(child, buffer_bytes(&child->job.document));
+    job_clear(&child->job);
+    return sent;
 }
 
 static bool run_job(struct child *child, const struct frame *frame)

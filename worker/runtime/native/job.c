@@ -162,7 +162,6 @@ bool job_run(struct job *job, uint64_t number, const msgpack_object *request, st
              const struct job_observer *observer)
 {
     struct run run = {.job = job, .number = number};
-    job_clear(job);
     if (!request_read(request, &run.request)) {
         run.outcome.state = OUTCOME_INVALID;
         run.outcome.reason = "the request has no task and id";

@@ -21,7 +21,7 @@ struct job {
     const struct library *library;
     msgpack_zone zone;
     struct buffer plain;            /* the body, if it came compressed */
-    struct buffer report, document; /* of the last job, until the next one or job_clear */
+    struct buffer report, document; /* of the last job, until job_clear */
 };
 
 /* False: out of memory. */
@@ -33,7 +33,7 @@ void job_done(struct job *job);
 MUST_CHECK bool job_run(struct job *job, uint64_t number, const msgpack_object *request,
                         struct text body, const struct job_observer *observer);
 
-/* Forgets the job, and gives back what only a large one needs. */
+/* Forgets the job, and gives back what only a large one needs. To be called after each. */
 void job_clear(struct job *job);
 
 #endif
