@@ -192,16 +192,17 @@ static bool parse_clock(struct cursor *cursor, int64_t *ret_usec)
     return *ret_usec <= DAY * USEC_PER_SEC; /* 24:00 is the next midnight, and nothing is later */
 }
 
-static bool parse(struct cursor *cursor, int64_t *ret_usec)
+static bool parse(struct text text, int64_t *ret_usec)
 {
+    struct cursor cursor = {text.data, text.data + text.size};
     int64_t days;
     int64_t usec = 0;
     int zone = 0;
-    if (!parse_date(cursor, &days))
+    if (!parse_date(&cursor, &days))
         return false;
-    if (!at_end(cursor)) {
-        cursor->at++; /* any separator will do */
-        if (!parse_clock(cursor, &usec) || !parse_zone(cursor, &zone))
+    if (!at_end(&cursor)) {
+        cursor.at++; /* any separator will do */
+        if (!parse_clock(&cursor, &usec) || !parse_zone(&cursor, &zone))
             return false;
     }
     *ret_usec = (days * DAY - zone) * USEC_PER_SEC + usec;
@@ -210,9 +211,8 @@ static bool parse(struct cursor *cursor, int64_t *ret_usec)
 
 int iso8601_parse(struct text text, int64_t *ret_usec, struct codec_reason *reason)
 {
-    struct cursor cursor = {text.data, text.data + text.size};
     int64_t usec;
-    if (text.size == 0 || !parse(&cursor, &usec))
+    if (text.size == 0 || !parse(text, &usec))
         return codec_fail(reason, CODEC_EINVALID, "'%.*s' is no ISO 8601 time",
                           text_quoted_size(text), text.data);
     *ret_usec = usec;

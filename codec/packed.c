@@ -86,8 +86,6 @@ static int take_count(struct walk *walk, const struct shape *shape, uint64_t *re
  * the bytes is a lie. */
 static int descend(struct walk *walk, uint64_t count)
 {
-    if (count == 0)
-        return 0;
     if (count > bytes_left(walk))
         return broken(walk, "a container that is larger than the message");
     if (walk->depth == PACKED_DECODE_DEPTH_MAX)

@@ -11,7 +11,7 @@
 
 enum {
     PACKED_DECODE_DEPTH_MAX =
-        32, /* levels of containers that are not empty; msgpack-c reads no more */
+        32, /* levels of containers; msgpack-c reads no more */
     PACKED_ENCODE_DEPTH_MAX = 512, /* what Python's msgpack writes; it reads 1024 */
 };
 
