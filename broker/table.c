@@ -355,7 +355,7 @@ static int write_value(struct writer *writer, const msgpack_object *value, amqp_
     return writers[type](writer, value, ret);
 }
 
-int table_write(const msgpack_object *map, msgpack_zone *zone, amqp_table_t *ret)
+int table_write(const msgpack_object *map, msgpack_zone *zone, amqp_table_t *ret, size_t *ret_size)
 {
     struct writer writer = {zone, TABLE_DEPTH, TABLE_SIZE};
     amqp_field_value_t field = {.value.table = {0, NULL}};
@@ -364,7 +364,9 @@ int table_write(const msgpack_object *map, msgpack_zone *zone, amqp_table_t *ret
         error = write_map(&writer, map, &field);
     else if (map->type != MSGPACK_OBJECT_NIL)
         error = BROKER_EINVALID;
-    if (!error)
-        *ret = field.value.table;
-    return error;
+    if (error)
+        return error;
+    *ret = field.value.table;
+    *ret_size += TABLE_SIZE - writer.size;
+    return 0;
 }

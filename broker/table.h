@@ -20,7 +20,9 @@ enum {
  * TABLE_DEPTH. */
 MUST_CHECK int table_read(const amqp_table_t *table, msgpack_zone *zone, msgpack_object *ret);
 /* Everything is copied into the zone. `map` is a map or nil. BROKER_ENOMEM; BROKER_EINVALID: nested
- * deeper than TABLE_DEPTH, larger than TABLE_SIZE, or a value without an AMQP counterpart. */
-MUST_CHECK int table_write(const msgpack_object *map, msgpack_zone *zone, amqp_table_t *ret);
+ * deeper than TABLE_DEPTH, larger than TABLE_SIZE, or a value without an AMQP counterpart.
+ * *ret_size is *increased* by the bytes on the wire, at most. */
+MUST_CHECK int table_write(const msgpack_object *map, msgpack_zone *zone, amqp_table_t *ret,
+                           size_t *ret_size);
 
 #endif

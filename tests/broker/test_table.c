@@ -113,12 +113,14 @@ static int write_one(struct fixture *fixture, msgpack_object value, uint8_t *ret
     msgpack_object_kv pair = {str("h"), value};
     msgpack_object map = {.type = MSGPACK_OBJECT_MAP, .via.map = {1, &pair}};
     amqp_table_t table = amqp_empty_table;
-    int error = table_write(&map, &fixture->zone, &table);
+    size_t written = 0;
+    int error = table_write(&map, &fixture->zone, &table, &written);
     if (error)
         return error;
     amqp_bytes_t bytes = {64, ret};
     size_t offset = 0;
     assert_int_equal(amqp_encode_table(bytes, &table, &offset), 0);
+    assert_true(offset <= written);
     *ret_size = offset;
     return 0;
 }
@@ -204,14 +206,15 @@ static void writes_32_levels_and_no_more(void **state)
 {
     msgpack_object storage[TABLE_DEPTH];
     struct fixture fixture;
+    size_t written = 0;
     (void)state;
     setup(&fixture);
     msgpack_object_kv pair = {str("h"), nested(storage, TABLE_DEPTH - 1)};
     msgpack_object map = {.type = MSGPACK_OBJECT_MAP, .via.map = {1, &pair}};
     amqp_table_t table;
-    assert_int_equal(table_write(&map, &fixture.zone, &table), 0);
+    assert_int_equal(table_write(&map, &fixture.zone, &table, &written), 0);
     pair.val = nested(storage, TABLE_DEPTH);
-    assert_int_equal(table_write(&map, &fixture.zone, &table), BROKER_EINVALID);
+    assert_int_equal(table_write(&map, &fixture.zone, &table, &written), BROKER_EINVALID);
     teardown(&fixture);
 }
 
@@ -237,13 +240,14 @@ static void writes_nil_as_an_empty_table(void **state)
 {
     msgpack_object nil = {.type = MSGPACK_OBJECT_NIL};
     amqp_table_t table = {7, NULL};
+    size_t written = 0;
     struct fixture fixture;
     (void)state;
     setup(&fixture);
-    assert_int_equal(table_write(&nil, &fixture.zone, &table), 0);
+    assert_int_equal(table_write(&nil, &fixture.zone, &table, &written), 0);
     assert_int_equal(table.num_entries, 0);
     nil = integer(1);
-    assert_int_equal(table_write(&nil, &fixture.zone, &table), BROKER_EINVALID);
+    assert_int_equal(table_write(&nil, &fixture.zone, &table, &written), BROKER_EINVALID);
     teardown(&fixture);
 }
 

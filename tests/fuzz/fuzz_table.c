@@ -12,7 +12,8 @@ static void write_and_compare(msgpack_object map, msgpack_zone *zone)
 {
     amqp_table_t table;
     msgpack_object again;
-    if (table_write(&map, zone, &table))
+    size_t written = 0;
+    if (table_write(&map, zone, &table, &written))
         return;
     if (table_read(&table, zone, &again))
         abort();

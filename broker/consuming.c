@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The consuming connection: consumers, the window, deliveries in, settlements out. Channel MAIN has
+ * the consumers whose deliveries are settled, channel CONTROL those without acks, so that the
+ * window never holds remote control back. */
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/internal.h"
+
+enum { ACK_FRAME_SIZE = 24, TAG_SIZE = 32, TEXT_SIZE = 2048, PREFETCH_MAX = UINT16_MAX };
+
+static const char tag_prefix[] = "celeriac-";
+
+static void tag_of(size_t index, char ret[TAG_SIZE])
+{
+    snprintf(ret, TAG_SIZE, "%s%zu", tag_prefix, index);
+}
+
+/* The number in one of our consumer tags; queue_count if it is none. */
+static size_t index_of(const struct broker *broker, amqp_bytes_t tag)
+{
+    const char *text = tag.bytes;
+    size_t skip = sizeof(tag_prefix) - 1;
+    size_t index = 0;
+    if (tag.len <= skip || tag.len > TAG_SIZE || memcmp(text, tag_prefix, skip) != 0)
+        return broker->config.queue_count;
+    for (size_t i = skip; i < tag.len; i++)
+        index = index * 10 + (size_t)(text[i] - '0');
+    return index < broker->config.queue_count ? index : broker->config.queue_count;
+}
+
+static void send_prefetch(struct broker *broker)
+{
+    struct consuming *consuming = &broker->consuming;
+    amqp_basic_qos_t method = {
+        .prefetch_count = (uint16_t)consuming->prefetch,
+        .global = !consuming->per_consumer,
+    };
+    consuming->prefetch_dirty = false;
+    link_send_method(consuming->side.link, CHANNEL_MAIN, AMQP_BASIC_QOS_METHOD, &method);
+}
+
+static void consume(struct broker *broker, size_t index)
+{
+    const struct broker_queue *queue = &broker->config.queues[index];
+    char tag[TAG_SIZE];
+    tag_of(index, tag);
+    amqp_basic_consume_t method = {
+        .queue = amqp_cstring_bytes(queue->name),
+        .consumer_tag = amqp_cstring_bytes(tag),
+        .no_ack = queue->no_ack,
+    };
+    broker->consuming.consumers[index] = CONSUMER_ASKED;
+    link_send_method(broker->consuming.side.link, queue->no_ack ? CHANNEL_CONTROL : CHANNEL_MAIN,
+                     AMQP_BASIC_CONSUME_METHOD, &method);
+}
+
+static const struct broker_queue *asked_queue(const struct broker *broker)
+{
+    for (size_t i = 0; i < broker->config.queue_count; i++)
+        if (broker->consuming.consumers[i] == CONSUMER_ASKED)
+            return &broker->config.queues[i];
+    return NULL;
+}
+
+/* A delivery that nobody wants any more goes back to its queue. */
+static void give_back(struct broker *broker, struct broker_delivery *delivery)
+{
+    if (delivery->tag)
+        settle_mark(&broker->consuming.settle, delivery->tag, BROKER_NACK_REQUEUE);
+    broker_delivery_free(delivery);
+}
+
+static void hand_over(struct broker *broker, struct broker_delivery *delivery, uint64_t oversized)
+{
+    struct consuming *consuming = &broker->consuming;
+    if (consuming->cancelled) {
+        give_back(broker, delivery);
+        return;
+    }
+    delivery->epoch = consuming->epoch;
+    consuming->delivered++;
+    if (oversized)
+        broker->handler.on_oversized(broker->context, delivery, oversized);
+    else
+        broker->handler.on_delivery(broker->context, delivery);
+}
+
+static void hand_over_early(struct broker *broker)
+{
+    struct consuming *consuming = &broker->consuming;
+    while (consuming->early && consuming->up) {
+        struct broker_delivery *delivery = consuming->early;
+        consuming->early = *delivery_next(delivery);
+        if (!consuming->early)
+            consuming->early_end = &consuming->early;
+        hand_over(broker, delivery, 0);
+    }
+}
+
+static void go_up(struct broker *broker)
+{
+    struct consuming *consuming = &broker->consuming;
+    side_answered(&consuming->side);
+    if (consuming->side.state != SIDE_DECLARING)
+        return;
+    consuming->up = true;
+    consuming->epoch++;
+    side_up(&consuming->side);
+    broker->handler.on_up(broker->context, consuming->epoch);
+    hand_over_early(broker);
+}
+
+static void on_declared(struct broker *broker)
+{
+    struct consuming *consuming = &broker->consuming;
+    send_prefetch(broker);
+    for (size_t i = 0; i < broker->config.queue_count && !consuming->cancelled; i++)
+        if (consuming->consumers[i] == CONSUMER_ABSENT && !broker->config.queues[i].declare_only)
+            consume(broker, i);
+    if (asked_queue(broker))
+        side_expect_answer(&consuming->side);
+    else
+        go_up(broker);
+}
+
+static void on_consume_ok(struct broker *broker, const amqp_method_t *method)
+{
+    const amqp_basic_consume_ok_t *ok = method->decoded;
+    size_t index = index_of(broker, ok->consumer_tag);
+    if (index == broker->config.queue_count)
+        return;
+    broker->consuming.consumers[index] = CONSUMER_ACTIVE;
+    if (!asked_queue(broker))
+        go_up(broker);
+}
+
+/* The server ended a consumer: its queue is gone, or its node is. */
+static void on_cancel(struct broker *broker, const amqp_method_t *method)
+{
+    const amqp_basic_cancel_t *cancel = method->decoded;
+    struct consuming *consuming = &broker->consuming;
+    size_t index = index_of(broker, cancel->consumer_tag);
+    if (index == broker->config.queue_count || consuming->cancelled)
+        return;
+    const struct broker_queue *queue = &broker->config.queues[index];
+    consuming->consumers[index] = CONSUMER_ABSENT;
+    broker_notice(broker, BROKER_WARNING,
+                  "consumer: the server cancelled the consumer of queue '%s' (deleted?). "
+                  "Declaring it again...",
+                  queue->name);
+    topology_want_queue(&consuming->side.topology, queue);
+    side_declare_again(&consuming->side);
+}
+
+/* Deliveries cannot be settled any more, so the whole connection starts anew. A refused consumer is
+ * final at first. */
+static void on_channel_close(struct broker *broker, const amqp_method_t *method)
+{
+    struct consuming *consuming = &broker->consuming;
+    const struct broker_queue *queue = asked_queue(broker);
+    char said[WORDS_SIZE];
+    char text[TEXT_SIZE];
+    int code = words_code(method);
+    words_of_close(method, said);
+    if (!queue || consuming->up || code == AMQP_RESOURCE_LOCKED) {
+        side_lose(&consuming->side, code, said);
+        return;
+    }
+    snprintf(text, sizeof(text), "Cannot consume from queue '%s': %s", queue->name, said);
+    broker_give_up(broker, text);
+}
+
+static void out_of_memory(struct broker *broker)
+{
+    side_lose(&broker->consuming.side, 0, "out of memory");
+}
+
+static void on_progress(struct broker *broker, struct assembly *assembly,
+                        enum assembly_progress progress)
+{
+    struct consuming *consuming = &broker->consuming;
+    if (progress == ASSEMBLY_MORE)
+        return;
+    if (progress < 0) {
+        side_lose(&consuming->side, 0,
+                  progress == ASSEMBLY_BROKEN ? "frames out of order" : "out of memory");
+        return;
+    }
+    struct broker_delivery *delivery = assembly_take(assembly);
+    if (delivery->tag && !settle_delivered(&consuming->settle, delivery->tag)) {
+        broker_delivery_free(delivery);
+        out_of_memory(broker);
+    } else if (consuming->up || progress == ASSEMBLY_OVERSIZED) {
+        hand_over(broker, delivery, progress == ASSEMBLY_OVERSIZED ? assembly->size : 0);
+    } else {
+        *consuming->early_end = delivery;
+        consuming->early_end = delivery_next(delivery);
+    }
+}
+
+static void on_deliver(struct broker *broker, const amqp_method_t *method)
+{
+    const amqp_basic_deliver_t *deliver = method->decoded;
+    size_t index = index_of(broker, deliver->consumer_tag);
+    if (index == broker->config.queue_count) {
+        side_lose(&broker->consuming.side, 0, "a delivery for an unknown consumer");
+        return;
+    }
+    const struct broker_queue *queue = &broker->config.queues[index];
+    struct assembly *assembly =
+        queue->no_ack ? &broker->consuming.control : &broker->consuming.tasks;
+    enum assembly_progress progress = assembly_begin(assembly, deliver);
+    if (progress == ASSEMBLY_MORE) {
+        assembly->delivery->queue = queue;
+        if (queue->no_ack)
+            assembly->delivery->tag = 0;
+    }
+    on_progress(broker, assembly, progress);
+}
+
+static void on_method(struct broker *broker, const amqp_method_t *method)
+{
+    static const struct {
+        amqp_method_number_t id;
+        void (*handle)(struct broker *broker, const amqp_method_t *method);
+    } handlers[] = {
+        {AMQP_BASIC_DELIVER_METHOD, on_deliver},
+        {AMQP_BASIC_CONSUME_OK_METHOD, on_consume_ok},
+        {AMQP_BASIC_CANCEL_METHOD, on_cancel},
+        {AMQP_CHANNEL_CLOSE_METHOD, on_channel_close},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(handlers); i++)
+        if (handlers[i].id == method->id) {
+            handlers[i].handle(broker, method);
+            return;
+        }
+}
+
+static void on_frame(struct broker *broker, const amqp_frame_t *frame)
+{
+    struct consuming *consuming = &broker->consuming;
+    if (frame->frame_type == AMQP_FRAME_METHOD) {
+        on_method(broker, &frame->payload.method);
+        return;
+    }
+    struct assembly *assembly =
+        frame->channel == CHANNEL_CONTROL ? &consuming->control : &consuming->tasks;
+    on_progress(broker, assembly, assembly_frame(assembly, frame));
+}
+
+static bool send_settlement(struct link *link, const struct settle_op *op)
+{
+    amqp_basic_ack_t ack = {.delivery_tag = op->tag, .multiple = op->multiple};
+    amqp_basic_reject_t reject = {.delivery_tag = op->tag,
+                                  .requeue = op->verb == BROKER_REJECT_REQUEUE};
+    amqp_basic_nack_t nack = {.delivery_tag = op->tag, .requeue = 1};
+    if (op->verb == BROKER_ACK)
+        return link_send_method(link, CHANNEL_MAIN, AMQP_BASIC_ACK_METHOD, &ack);
+    if (op->verb == BROKER_NACK_REQUEUE)
+        return link_send_method(link, CHANNEL_MAIN, AMQP_BASIC_NACK_METHOD, &nack);
+    return link_send_method(link, CHANNEL_MAIN, AMQP_BASIC_REJECT_METHOD, &reject);
+}
+
+void consuming_flush(struct broker *broker)
+{
+    struct consuming *consuming = &broker->consuming;
+    struct link *link = consuming->side.link;
+    struct settle_op op;
+    if (consuming->side.state != SIDE_UP)
+        return;
+    if (consuming->prefetch_dirty)
+        send_prefetch(broker);
+    if (!settle_pending(&consuming->settle))
+        return;
+    link_cork(link);
+    while (link_may_send(link, ACK_FRAME_SIZE) && settle_next(&consuming->settle, &op) &&
+           send_settlement(link, &op))
+        continue;
+    link_uncork(link);
+}
+
+static void on_down(struct broker *broker, int code)
+{
+    struct consuming *consuming = &broker->consuming;
+    bool was_up = consuming->up;
+    consuming->up = false;
+    if (code == AMQP_NOT_IMPLEMENTED && !consuming->per_consumer) {
+        consuming->per_consumer = true; /* a quorum queue that was not declared as one by us */
+        broker_notice(broker, BROKER_INFO,
+                      "consumer: the prefetch count is now per queue: the "
+                      "server has no global one for these queues");
+    }
+    settle_clear(&consuming->settle);
+    assembly_reset(&consuming->tasks);
+    assembly_reset(&consuming->control);
+    while (consuming->early) {
+        struct broker_delivery *delivery = consuming->early;
+        consuming->early = *delivery_next(delivery);
+        broker_delivery_free(delivery);
+    }
+    consuming->early_end = &consuming->early;
+    for (size_t i = 0; i < broker->config.queue_count; i++)
+        consuming->consumers[i] = CONSUMER_ABSENT;
+    if (was_up && !broker->closing)
+        broker->handler.on_down(broker->context);
+}
+
+void consuming_cancel(struct broker *broker)
+{
+    struct consuming *consuming = &broker->consuming;
+    char tag[TAG_SIZE];
+    if (consuming->cancelled)
+        return;
+    consuming->cancelled = true;
+    for (size_t i = 0; i < broker->config.queue_count; i++) {
+        if (consuming->consumers[i] == CONSUMER_ABSENT)
+            continue;
+        tag_of(i, tag);
+        amqp_basic_cancel_t method = {.consumer_tag = amqp_cstring_bytes(tag), .nowait = 1};
+        link_send_method(consuming->side.link,
+                         broker->config.queues[i].no_ack ? CHANNEL_CONTROL : CHANNEL_MAIN,
+                         AMQP_BASIC_CANCEL_METHOD, &method);
+    }
+}
+
+void broker_cancel_consumers(struct broker *broker)
+{
+    consuming_cancel(broker);
+}
+
+bool broker_settle(struct broker *broker, uint64_t epoch, uint64_t tag, enum broker_verb verb)
+{
+    struct consuming *consuming = &broker->consuming;
+    if (!consuming->up || epoch != consuming->epoch)
+        return false;
+    settle_mark(&consuming->settle, tag, verb);
+    consuming->settled++;
+    return true;
+}
+
+void broker_set_prefetch(struct broker *broker, uint32_t prefetch)
+{
+    struct consuming *consuming = &broker->consuming;
+    if (prefetch > PREFETCH_MAX)
+        prefetch = PREFETCH_MAX;
+    consuming->prefetch_dirty |= prefetch != consuming->prefetch;
+    consuming->prefetch = prefetch;
+}
+
+static const struct side_role role = {
+    .name = "consumer",
+    .channels = CHANNEL_CONTROL,
+    .loud = true,
+    .on_declared = on_declared,
+    .on_frame = on_frame,
+    .on_writable = consuming_flush,
+    .on_down = on_down,
+};
+
+/* A quorum queue, as far as its arguments tell. */
+static bool is_quorum(const struct broker_queue *queue)
+{
+    struct text type = {NULL, 0};
+    return value_as_text(value_get(&queue->arguments, "x-queue-type"), &type) &&
+           text_equal(type, "quorum");
+}
+
+bool consuming_init(struct broker *broker)
+{
+    struct consuming *consuming = &broker->consuming;
+    const struct broker_config *config = &broker->config;
+    if (!side_init(&consuming->side, broker, &role, config->queue_count))
+        return false;
+    settle_init(&consuming->settle);
+    consuming->consumers = calloc(config->queue_count + 1, sizeof(enum consumer_state));
+    consuming->store = delivery_store_new();
+    if (!consuming->consumers || !consuming->store)
+        return false;
+    assembly_init(&consuming->tasks, consuming->store, config->body_max);
+    assembly_init(&consuming->control, consuming->store, config->body_max);
+    consuming->early_end = &consuming->early;
+    broker_set_prefetch(broker, config->prefetch);
+    for (size_t i = 0; i < config->queue_count; i++) {
+        const struct broker_queue *queue = &config->queues[i];
+        if (queue->declare_only)
+            continue;
+        consuming->per_consumer |= is_quorum(queue);
+        topology_add(&consuming->side.topology,
+                     (struct topology_item){.queue = queue, .purge = config->purge});
+    }
+    return true;
+}
+
+void consuming_done(struct broker *broker)
+{
+    struct consuming *consuming = &broker->consuming;
+    settle_done(&consuming->settle);
+    delivery_store_free(consuming->store);
+    free(consuming->consumers);
+    side_done(&consuming->side);
+}

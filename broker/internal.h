@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef CELERIAC_BROKER_INTERNAL_H
+#define CELERIAC_BROKER_INTERNAL_H
+
+/* The inside of struct broker, for the files of broker/ alone. */
+
+#include "broker/broker.h"
+#include "broker/delivery.h"
+#include "broker/outbox.h"
+#include "broker/settle.h"
+#include "broker/side.h"
+
+enum { CHANNEL_MAIN = 1, CHANNEL_CONTROL = 3 };
+
+enum consumer_state { CONSUMER_ABSENT, CONSUMER_ASKED, CONSUMER_ACTIVE };
+
+struct consuming {
+    struct side side;
+    struct settle settle;
+    struct delivery_store *store;
+    struct assembly tasks, control; /* what channels MAIN and CONTROL are in the middle of */
+    enum consumer_state *consumers; /* owned; one a queue */
+    struct broker_delivery *early;  /* came before all consumers were active; newest last */
+    struct broker_delivery **early_end;
+    uint64_t epoch;
+    uint32_t prefetch;
+    bool up;             /* on_up was called for this connection */
+    bool prefetch_dirty; /* to be sent */
+    bool per_consumer;   /* the window counts for each consumer: quorum queues know no other */
+    bool cancelled;      /* broker_cancel_consumers */
+    uint64_t delivered, settled;
+};
+
+struct publishing {
+    struct side side;
+    struct outbox outbox;
+    bool ready;               /* the channel is open and confirms */
+    struct outgoing *partial; /* in the middle of being sent */
+    bool header_sent;
+    size_t body_sent;
+    size_t careful; /* that many go one by one: one of them made the server close the channel */
+    char problem[WORDS_SIZE]; /* of the message that is coming back */
+};
+
+struct broker {
+    uv_loop_t *loop;
+    struct broker_config config;
+    struct broker_handler handler;
+    void *context;
+    struct consuming consuming;
+    struct publishing publishing;
+    uv_prepare_t prepare; /* the end of a turn: flushes */
+    uv_timer_t stop_timer;
+    unsigned links, handles; /* alive; counted when stopping */
+    bool started, stopping, closing, failed, blocked;
+    uint64_t connects;
+};
+
+/* consuming.c */
+MUST_CHECK bool consuming_init(struct broker *broker);
+void consuming_done(struct broker *broker);
+void consuming_flush(struct broker *broker);
+void consuming_cancel(struct broker *broker);
+
+/* publishing.c */
+MUST_CHECK bool publishing_init(struct broker *broker);
+void publishing_done(struct broker *broker);
+void publishing_flush(struct broker *broker);
+
+/* broker.c */
+void broker_notice(struct broker *broker, enum broker_severity severity, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+void broker_give_up(struct broker *broker, const char *text);
+void broker_connected(struct broker *broker);
+void broker_update_blocked(struct broker *broker);
+void broker_link_opened(struct broker *broker);
+void broker_link_freed(struct broker *broker);
+void broker_side_ended(struct broker *broker);
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef CELERIAC_BROKER_LINK_H
+#define CELERIAC_BROKER_LINK_H
+
+/* One AMQP connection on the loop, from the attempt to connect to its end; a reconnect is a new
+ * link. It reads without waiting, and it sends bulk only while at least a third of the socket's
+ * send buffer is free: librabbitmq waits without limit when a frame does not fit. */
+
+#include <uv.h>
+
+#include "broker/connect.h"
+
+struct link;
+
+struct link_handler {
+    void (*on_open)(void *context);
+    /* Never opened; `refused`: trying again is useless. */
+    void (*on_failed)(void *context, bool refused, const char *text);
+    /* A frame of channel 1 or above. What it points to is gone after the call. */
+    void (*on_frame)(void *context, const amqp_frame_t *frame);
+    void (*on_blocked)(void *context, bool blocked);
+    /* There is room again after link_may_send said no. */
+    void (*on_writable)(void *context);
+    /* Gone: closed by the server (`code` is the server's, else 0), by the network, or after
+     * link_close. */
+    void (*on_lost)(void *context, int code, const char *text);
+    /* The memory of a link is gone: the last call. */
+    void (*on_freed)(void *context);
+};
+
+/* Starts connecting. What `params` points to, and `handler`, are borrowed until on_freed. NULL: out
+ * of memory. */
+struct link *link_open(uv_loop_t *loop, const struct connect_params *params,
+                       const struct link_handler *handler, void *context);
+/* Ends it, in any state, with nothing more called but on_freed. */
+void link_free(struct link *link);
+/* Closes in order: what was sent before is handled by the server, then on_lost comes within a
+ * second. */
+void link_close(struct link *link);
+
+/* Bytes of the largest frame that may be sent, once open. */
+size_t link_frame_max(const struct link *link);
+/* True if `size` bytes may be sent as bulk now; if not, on_writable follows. */
+bool link_may_send(struct link *link, size_t size);
+/* Between these, what is sent leaves in as few packets as possible. */
+void link_cork(struct link *link);
+void link_uncork(struct link *link);
+/* Sends one method. Without link_may_send only for what is rare and small. False: the link is lost,
+ * on_lost follows. */
+bool link_send_method(struct link *link, amqp_channel_t channel, amqp_method_number_t id,
+                      void *decoded);
+bool link_send_frame(struct link *link, const amqp_frame_t *frame);
+
+/* A whole message, small enough for one link_may_send. */
+struct link_message {
+    amqp_bytes_t exchange, routing_key, body;
+    bool mandatory;
+    const amqp_basic_properties_t *properties;
+};
+bool link_publish(struct link *link, amqp_channel_t channel, const struct link_message *message);
+
+#endif
