@@ -75,14 +75,27 @@ struct celeriac_library {
 
 extern CELERIAC_API const struct celeriac_library celeriac_library;
 
-/* Once a library, at file scope, without a semicolon: CELERIAC_TASKS({.name = "a", .run = a},
- * {.name = "b", .run = b}) */
-#define CELERIAC_TASKS(...)                                                                        \
-    static const struct celeriac_task_definition celeriac_task_definitions[] = {__VA_ARGS__};      \
-    const struct celeriac_library celeriac_library = {                                             \
-        CELERIAC_ABI, (uint32_t)sizeof(struct celeriac_task_definition),                           \
-        sizeof(celeriac_task_definitions) / sizeof(celeriac_task_definitions[0]),                  \
+/* g++ takes fields that a designated initializer leaves out for forgotten ones. */
+#ifdef __cplusplus
+#define CELERIAC_PARTIAL_INITIALIZERS                                                              \
+    _Pragma("GCC diagnostic ignored \"-Wmissing-field-initializers\"")
+#else
+#define CELERIAC_PARTIAL_INITIALIZERS
+#endif
+
+/* Once a library, at file scope, without a semicolon:
+ * CELERIAC_TASKS({.name = "a", .run = a}, {.name = "b", .run = b, .ignore_result = CELERIAC_YES});
+ */
+/* clang-format off */
+#define CELERIAC_TASKS(...)                                                                   \
+    _Pragma("GCC diagnostic push") CELERIAC_PARTIAL_INITIALIZERS                              \
+    static const struct celeriac_task_definition celeriac_task_definitions[] = {__VA_ARGS__}; \
+    _Pragma("GCC diagnostic pop")                                                             \
+    const struct celeriac_library celeriac_library = {                                        \
+        CELERIAC_ABI, (uint32_t)sizeof(struct celeriac_task_definition),                      \
+        sizeof(celeriac_task_definitions) / sizeof(celeriac_task_definitions[0]),             \
         celeriac_task_definitions};
+/* clang-format on */
 
 /* ---- Arguments ---- */
 
