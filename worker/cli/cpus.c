@@ -66,10 +66,10 @@ static void own_cgroup(char *ret, size_t size)
     if (file == NULL)
         return;
     while (fgets(line, sizeof(line), file) != NULL) {
-        if (strncmp(line, "0::", 3) == 0) {
-            line[strcspn(line, "\n")] = '\0';
-            snprintf(ret, size, "%s", strcmp(line + 3, "/") == 0 ? "" : line + 3);
-        }
+        size_t length = strcspn(line, "\n");
+        line[length] = '\0';
+        if (strncmp(line, "0::/", 4) == 0 && length > 4 && length - 3 < size)
+            memcpy(ret, line + 3, length - 2);
     }
     fclose(file);
 }
