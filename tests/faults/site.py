@@ -21,7 +21,7 @@ MARK = "CELERIAC_FAULTS_MARK"
 LEAN = ("--without-gossip", "--without-mingle", "--without-heartbeat")
 LEFTOVER_SECONDS = 2.0
 KINDS = ("celeriac", "celery", "celery-late")
-CELERY_SETTINGS: Mapping[str, Mapping[str, object]] = {
+CELERY_SETTINGS: Mapping[str, Mapping[str, bool]] = {
     "celery": {},
     "celery-late": {"task_acks_late": True, "task_reject_on_worker_lost": True},
 }
@@ -69,9 +69,9 @@ def make_worker(kind: str, url: str, concurrency: int, mark: str, build: Path | 
     if kind == "celeriac":
         return Worker(url, "--result-backend", "rpc://", "--set", "result_persistent=true", *args,
                       concurrency=concurrency, env={MARK: mark}, build=build)
-    settings = {**CELERY_SETTINGS[kind], "result_persistent": True}
+    settings = json.dumps({**CELERY_SETTINGS[kind], "result_persistent": True})
     return CeleryWorker(url, *LEAN, *args, app="faults.celery_tasks", concurrency=concurrency,
-                        env={MARK: mark, "FAULTS_CELERY_SETTINGS": json.dumps(settings)})
+                        env={MARK: mark, "FAULTS_CELERY_SETTINGS": settings})
 
 
 class Site:
