@@ -2,8 +2,9 @@
 #ifndef CELERIAC_BACKEND_H
 #define CELERIAC_BACKEND_H
 
-/* Results <-> where clients look for them. A backend is one of the table of backends, opened by URL. It stores documents that
- * are already encoded (codec/result_message.h) and says when a document is safe, so that the ack can follow it. */
+/* Results <-> where clients look for them. A backend is one of the table of backends, opened by
+ * URL. It stores documents that are already encoded (codec/result_message.h) and says when a
+ * document is safe, so that the ack can follow it. */
 
 #include "broker/broker.h"
 #include "codec/buffer.h"
@@ -17,12 +18,13 @@ struct backend_config {
     const char *url;       /* "rpc://", "disabled://"; NULL or "" = disabled, as in Celery */
     struct broker *broker; /* for rpc:// */
     const char *content_type, *content_encoding; /* of result_serializer */
-    bool persistent;       /* result_persistent */
+    bool persistent;                             /* result_persistent */
 };
 
 /* True if celeriac has a backend for the URL; `error` names the ones there are otherwise. */
 MUST_CHECK bool backend_supported(const char *url, char error[BACKEND_ERROR_SIZE]);
-/* The strings and the broker are borrowed for the backend's life. NULL: out of memory or not supported. */
+/* The strings and the broker are borrowed for the backend's life. NULL: out of memory or not
+ * supported. */
 struct backend *backend_open(const struct backend_config *config);
 void backend_close(struct backend *backend);
 
@@ -38,10 +40,11 @@ struct backend_result {
 typedef void backend_stored(void *context, const char *error);
 
 enum backend_answer {
-    BACKEND_PENDING = 0,  /* `stored` will be called */
-    BACKEND_NOTHING = 1,  /* there is nowhere to store it (disabled, no reply_to): `stored` is not called */
-    BACKEND_FULL = -1,    /* no room now: try again at the broker's on_drained */
-    BACKEND_FAILED = -2,  /* cannot be stored at all (reply_to longer than AMQP's 255 bytes) */
+    BACKEND_PENDING = 0, /* `stored` will be called */
+    BACKEND_NOTHING =
+        1, /* there is nowhere to store it (disabled, no reply_to): `stored` is not called */
+    BACKEND_FULL = -1,   /* no room now: try again at the broker's on_drained */
+    BACKEND_FAILED = -2, /* cannot be stored at all (reply_to longer than AMQP's 255 bytes) */
 };
 MUST_CHECK enum backend_answer backend_store(struct backend *backend,
                                              const struct backend_result *result,

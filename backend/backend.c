@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The front door: finds the backend that a URL names. Must not know how any of them stores a
+ * result. */
+
+#include "backend/backend.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "backend/internal.h"
+
+enum { NAME_SIZE = 256 };
+
+struct backend {
+    const struct backend_type *type;
+    void *self; /* the type's own */
+    char name[NAME_SIZE];
+};
+
+static const struct backend_type *const types[] = {&backend_disabled, &backend_rpc};
+
+/* Bytes of `url` before "://" or, as Celery allows, of a bare name; of "rpc+ssl://" those before
+ * the plus. */
+static size_t scheme_size(const char *url)
+{
+    return strcspn(url, ":+/?");
+}
+
+static const struct backend_type *find(const char *url)
+{
+    if (!url || !*url)
+        return &backend_disabled;
+    size_t size = scheme_size(url);
+    for (size_t i = 0; i < ARRAY_LEN(types); i++)
+        if (strlen(types[i]->scheme) == size && strncasecmp(types[i]->scheme, url, size) == 0)
+            return types[i];
+    return NULL;
+}
+
+/* The URL with "**" for the password, which ends at the last '@' before the path, and starts after
+ * the first ':'. */
+static void mask(const char *url, char ret[NAME_SIZE])
+{
+    const char *authority = strstr(url, "://");
+    authority = authority ? authority + 3 : url;
+    const char *at = memrchr(authority, '@', strcspn(authority, "?#"));
+    const char *colon = at ? memchr(authority, ':', (size_t)(at - authority)) : NULL;
+    if (colon)
+        snprintf(ret, NAME_SIZE, "%.*s:**%s", (int)(colon - url), url, at);
+    else
+        snprintf(ret, NAME_SIZE, "%s", url);
+}
+
+bool backend_supported(const char *url, char error[BACKEND_ERROR_SIZE])
+{
+    if (find(url))
+        return true;
+    int used =
+        snprintf(error, BACKEND_ERROR_SIZE,
+                 "there is no result backend '%.*s' here; there are:", (int)scheme_size(url), url);
+    for (size_t i = 0; i < ARRAY_LEN(types); i++)
+        if (used > 0 && used < BACKEND_ERROR_SIZE)
+            used += snprintf(error + used, (size_t)(BACKEND_ERROR_SIZE - used), " %s://",
+                             types[i]->scheme);
+    return false;
+}
+
+struct backend *backend_open(const struct backend_config *config)
+{
+    const struct backend_type *type = find(config->url);
+    struct backend *backend = type ? calloc(1, sizeof(*backend)) : NULL;
+    if (!backend)
+        return NULL;
+    backend->type = type;
+    backend->self = type->open ? type->open(config) : NULL;
+    if (type->open && !backend->self) {
+        free(backend);
+        return NULL;
+    }
+    mask(config->url && *config->url ? config->url : "disabled://", backend->name);
+    return backend;
+}
+
+void backend_close(struct backend *backend)
+{
+    if (!backend)
+        return;
+    if (backend->type->close)
+        backend->type->close(backend->self);
+    free(backend);
+}
+
+const char *backend_name(const struct backend *backend)
+{
+    return backend->name;
+}
+
+enum backend_answer backend_store(struct backend *backend, const struct backend_result *result,
+                                  backend_stored *stored, void *context)
+{
+    return backend->type->store(backend->self, result, stored, context);
+}
