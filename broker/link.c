@@ -298,7 +298,7 @@ static void on_close_deadline(uv_timer_t *timer)
     lose(timer->data, 0, "the server did not answer connection.close");
 }
 
-void link_close(struct link *link)
+void link_end(struct link *link)
 {
     amqp_connection_close_t method = {.reply_code = AMQP_REPLY_SUCCESS,
                                       .reply_text = amqp_cstring_bytes("bye")};

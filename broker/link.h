@@ -22,7 +22,7 @@ struct link_handler {
     /* There is room again after link_may_send said no. */
     void (*on_writable)(void *context);
     /* Gone: closed by the server (`code` is the server's, else 0), by the network, or after
-     * link_close. */
+     * link_end. */
     void (*on_lost)(void *context, int code, const char *text);
     /* The memory of a link is gone: the last call. */
     void (*on_freed)(void *context);
@@ -36,7 +36,7 @@ struct link *link_open(uv_loop_t *loop, const struct connect_params *params,
 void link_free(struct link *link);
 /* Closes in order: what was sent before is handled by the server, then on_lost comes within a
  * second. */
-void link_close(struct link *link);
+void link_end(struct link *link);
 
 /* Bytes of the largest frame that may be sent, once open. */
 size_t link_frame_max(const struct link *link);

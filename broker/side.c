@@ -349,7 +349,7 @@ void side_close(struct side *side)
 {
     if (side->state == SIDE_UP || side->state == SIDE_DECLARING) {
         set_state(side, SIDE_CLOSING);
-        link_close(side->link);
+        link_end(side->link);
     } else {
         side_end(side);
         broker_side_ended(side->broker);
