@@ -2,13 +2,17 @@
 #ifndef CELERIAC_POOL_H
 #define CELERIAC_POOL_H
 
-/* The prefork pool: billiard's counterpart, a library of its own. It knows processes, sockets and time; it knows neither AMQP
- * nor Celery: a job is a packed request and a body for the child, and a packed report and a document from it.
+/* The prefork pool: billiard's counterpart, a library of its own. It knows processes, sockets and
+ * time; it knows neither AMQP nor Celery: a job is a packed request and a body for the child, and a
+ * report and a document from it.
  *
- * One forkserver (PROTOCOL.md), started by fork+exec, makes the children; each child has one socket to us and at most one job.
- * A job is in the queue, or in one slot, or ended; it is handed back exactly once, through on_ended.
+ * One forkserver (PROTOCOL.md), started by fork+exec, makes the children; each child has one socket
+ * to us and at most one job. A job is in the queue, or in one child, or ended; it is handed back
+ * exactly once, through on_ended.
  *
- * Everything runs on the loop's thread. Callbacks may call any function here except pool_free. */
+ * Everything runs on the loop's thread. Callbacks may call any function here except pool_free. One
+ * pool a process: it makes the process a child subreaper and reaps every child process that the
+ * process has. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,64 +21,77 @@
 
 #include <uv.h>
 
+#include "codec/base.h"
 #include "codec/buffer.h"
 #include "codec/value.h"
 
 struct pool;
-struct pool_slot;
+struct pool_child;
 
 struct pool_config {
-    const char *const *argv; /* the forkserver's program and arguments, NULL at the end; fd 3 is its socket */
-    unsigned concurrency;    /* slots; at least 1 */
-    unsigned max_tasks_per_child;    /* jobs; 0 = no limit */
-    uint64_t max_memory_per_child;   /* KiB resident after a job; 0 = no limit */
-    double start_timeout;            /* seconds from the forkserver's start to HELLO, and from SPAWN to READY */
-    double kill_timeout;             /* seconds a child has to leave after LEAVE or a kill before the next step */
+    /* The forkserver's program (looked up in PATH) and arguments, NULL at the end; fd 3 is its
+     * socket. */
+    const char *const *argv;
+    unsigned concurrency;          /* slots; at least 1 */
+    unsigned max_tasks_per_child;  /* jobs; 0 = no limit */
+    uint64_t max_memory_per_child; /* KiB resident after a job; 0 = no limit */
+    double start_timeout; /* seconds: from the forkserver's start to HELLO, from SPAWN to READY,
+                             from JOB to STARTED */
+    double kill_timeout;  /* seconds a process has to leave after LEAVE or a signal before the next
+                             step */
 };
 
-/* A job; embedded in the caller's own struct, zeroed before pool_submit except for the first group. */
+/* A job; embedded in the caller's own struct, zeroed before pool_submit except for the first group.
+ */
 struct pool_job {
-    struct bytes request;  /* one packed msgpack map; borrowed until on_ended */
-    struct bytes body;     /* likewise */
-    double soft_limit, hard_limit; /* seconds from the start of the task; 0 = none. hard < soft: the soft one never comes */
-    bool want_started;     /* call on_started (costs a frame; implied by limits) */
-    bool suspect;          /* has cost a process before: never run beside another suspect */
+    struct bytes request; /* one packed msgpack map; borrowed until on_ended */
+    struct bytes body;    /* likewise */
+    double soft_limit;    /* seconds from the start of the task; 0 = none */
+    double hard_limit;    /* likewise; if it is not above the soft one, that one never comes */
+    bool want_started;    /* call on_started (costs a frame; implied by limits) */
+    bool suspect;         /* has cost a process before: never run beside another suspect */
 
     uint64_t number; /* the pool's: the rest is private to it */
-    struct pool_slot *slot;
+    struct pool_child *child;
     struct pool_job *next, *previous;
     unsigned state, returned;
     double sent_at, started_at; /* uv_hrtime seconds */
 };
 
 enum pool_verdict {
-    POOL_DONE,       /* RESULT came: report and document are set */
-    POOL_LOST,       /* its process is gone */
+    POOL_DONE, /* RESULT came: report and document are set */
+    POOL_LOST, /* its process is gone, or (not started, no status) it can never be sent: larger than
+                  FRAME_MAX */
     POOL_TIME_LIMIT, /* killed for its hard limit */
-    POOL_TERMINATED, /* killed by pool_kill_job */
+    POOL_TERMINATED, /* killed by pool_kill_job or pool_terminate */
     POOL_RETURNED,   /* never ran: the pool was stopped */
 };
 
+/* A RESULT that was sent whole before its child died counts: the verdict is POOL_DONE then, even
+ * after a kill. */
 struct pool_ending {
     enum pool_verdict verdict;
-    const msgpack_object *report;  /* POOL_DONE: RESULT's map; borrowed until on_ended returns */
-    struct text document;          /* POOL_DONE: RESULT's bytes, likewise */
-    pid_t pid;                     /* of the child; 0 for POOL_RETURNED */
-    unsigned slot;                 /* its number from 1, as in ForkPoolWorker-N */
-    bool started;                  /* false only if it is certain that the task did not begin */
+    const msgpack_object *report; /* POOL_DONE: RESULT's map; borrowed until on_ended returns */
+    struct text document;         /* POOL_DONE: RESULT's bytes, likewise */
+    pid_t pid;                    /* of the child; 0 if it had none */
+    unsigned slot; /* its number from 1, as in ForkPoolWorker-N; 0 if it had no child */
+    bool started;  /* false only if it is certain that the task did not begin */
     bool has_status;
-    int wait_status;               /* POOL_LOST and has_status: as of waitpid */
-    int signal;                    /* POOL_TERMINATED: the signal asked for */
-    double runtime;                /* seconds from dispatch (or STARTED) to the end */
+    int wait_status; /* has_status: as of waitpid */
+    int signal;      /* POOL_TERMINATED: the signal asked for */
+    double runtime;  /* seconds from STARTED (or, without it, dispatch) to the end; 0 if it had no
+                        child */
 };
 
 enum pool_severity { POOL_DEBUG, POOL_INFO, POOL_WARNING, POOL_ERROR };
 
+/* All must be set. */
 struct pool_handler {
-    /* A forkserver (the first, or a replacement) has loaded its app. `description` is HELLO's map, borrowed. */
+    /* A forkserver (the first, or a replacement) has loaded its app. `description` is HELLO's map,
+     * borrowed. */
     void (*on_hello)(void *context, const msgpack_object *description);
-    /* Asked right before a job is sent to a child: false if it must not run any more (expired, revoked); then it is the caller's
-     * again, and on_ended is not called. */
+    /* Asked right before a job is sent to a child: false if it must not run any more (expired,
+     * revoked); then it is the caller's again, and on_ended is not called. */
     bool (*on_dispatch)(void *context, struct pool_job *job);
     void (*on_started)(void *context, struct pool_job *job, pid_t pid);
     /* SIGUSR1 was sent to the child. */
@@ -82,47 +99,53 @@ struct pool_handler {
     /* The job is the caller's again. */
     void (*on_ended)(void *context, struct pool_job *job, const struct pool_ending *ending);
     void (*on_notice)(void *context, enum pool_severity severity, const char *text);
-    /* The first forkserver could not load its app: `text` is its own account. Nothing will run; call pool_terminate. */
+    /* The first forkserver could not load its app: `text` is its own account. Nothing will run;
+     * call pool_terminate. */
     void (*on_failed)(void *context, const char *text);
     /* No process of the pool is left; pool_free may be called. */
     void (*on_stopped)(void *context);
 };
 
-/* Copies `config` and `handler`; argv is borrowed for the pool's life. NULL: out of memory or no system resources (errno). */
+/* Copies `config` and `handler`; argv is borrowed for the pool's life. NULL: out of memory. */
 struct pool *pool_new(uv_loop_t *loop, const struct pool_config *config,
                       const struct pool_handler *handler, void *context);
-/* Only after on_stopped, or before pool_start. Accepts NULL. */
+/* Only in or after on_stopped, before pool_start, or after it failed. Accepts NULL. */
 void pool_free(struct pool *pool);
 
-/* Starts the forkserver; children follow its HELLO. 0 or a negative errno (the program cannot be executed). */
+/* Starts the forkserver; children follow its HELLO. 0 or a negative errno (the program cannot be
+ * executed). */
 MUST_CHECK int pool_start(struct pool *pool);
 
-/* Queues the job (first in, first out), or sends it at once if a child is idle. */
+/* Queues the job (first in, first out), or sends it at once if a child is idle. on_ended never
+ * comes from within. */
 void pool_submit(struct pool *pool, struct pool_job *job);
-/* Takes a queued job back: true, and on_ended is not called. False if it has been sent to a child. */
+/* Takes a queued job back: true, and on_ended is not called. False if it has been sent to a child.
+ */
 bool pool_withdraw(struct pool *pool, struct pool_job *job);
-/* Kills the child that runs exactly this job, with `signal` first and SIGKILL after kill_timeout; ends as POOL_TERMINATED. False if the job
- * is not in a child. */
+/* Kills the child that runs exactly this job, with `signal` first and SIGKILL after kill_timeout
+ * (at once for SIGTERM, SIGINT and SIGHUP, which children ignore); ends later as POOL_TERMINATED.
+ * False if the job is not in a child. */
 bool pool_kill_job(struct pool *pool, struct pool_job *job, int signal);
 
 /* Stops dispatching until pool_resume; running jobs go on. Calls do not nest. */
 void pool_pause(struct pool *pool);
 void pool_resume(struct pool *pool);
 
-/* Changes the number of slots. Shrinking retires idle slots at once and busy ones when their job has ended. At least 1 slot
- * stays: false if `by` is too large, and nothing changes. */
+/* Changes the number of slots. Shrinking retires idle slots at once and busy ones when their job
+ * has ended. At least 1 slot stays: false if `by` is too large, and nothing changes. */
 void pool_grow(struct pool *pool, unsigned by);
 MUST_CHECK bool pool_shrink(struct pool *pool, unsigned by);
 
-/* Warm stop: queued jobs come back as POOL_RETURNED, running ones end by themselves without a limit of time, then everybody
- * leaves and on_stopped comes. */
+/* Warm stop: queued jobs come back as POOL_RETURNED before it returns, running ones end by
+ * themselves without a limit of time, then everybody leaves and on_stopped comes. */
 void pool_leave(struct pool *pool);
-/* Cold stop, at any time: queued jobs come back as POOL_RETURNED, running ones are killed and come back as POOL_TERMINATED (with a
- * result that was already sent: as POOL_DONE); on_stopped within about kill_timeout. */
+/* Cold stop, at any time: queued jobs come back as POOL_RETURNED before it returns, running ones
+ * are killed and come back as POOL_TERMINATED; on_stopped within about kill_timeout (from within,
+ * if the pool was never started). */
 void pool_terminate(struct pool *pool);
 
 struct pool_stats {
-    unsigned slots, ready, busy; /* ready: children that have sent READY, busy or not */
+    unsigned slots, ready, busy; /* ready: children that can take jobs, busy or not */
     size_t queued;
     uint64_t submitted, done, lost, timed_out; /* jobs since the start */
     uint64_t spawned, recycled;                /* children since the start */

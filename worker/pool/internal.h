@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef CELERIAC_POOL_INTERNAL_H
+#define CELERIAC_POOL_INTERNAL_H
+
+/* The inside of the pool, for worker/pool/ alone.
+ *
+ * pool.c decides who is next and how it all stops, slot.c how many children there are and which
+ * numbers they have, run.c what becomes of a job in a child. child.c and forkserver.c are one
+ * process each, link.c a socket, limits.c time, reap.c orphans. Nothing here waits.
+ *
+ * Children, forkservers and all their memory are freed in the close callbacks of libuv alone, so
+ * that any callback may end any process while a list is being walked. */
+
+#include <errno.h>
+#include <sys/queue.h>
+
+#include "codec/base.h"
+#include "worker/pool/link.h"
+#include "worker/pool/pool.h"
+#include "worker/pool/queue.h"
+#include "worker/pool/restart.h"
+#include "worker/pool/verdict.h"
+
+enum job_state {
+    JOB_OUTSIDE, /* the caller's */
+    JOB_QUEUED,
+    JOB_REFUSED, /* too large; ends at the next tick */
+    JOB_SENT,
+};
+
+enum child_state {
+    CHILD_STARTING, /* SPAWN was sent; until READY and SPAWNED have come */
+    CHILD_STANDBY,  /* ready, but the predecessor in its slot is still at its last job */
+    CHILD_IDLE,
+    CHILD_BUSY,
+    CHILD_RETIRING, /* has no job and gets none: leaves by itself */
+    CHILD_DYING, /* has been killed, or is known to have ended: its last frames and its status are
+                    awaited */
+    CHILD_DEAD,  /* waits for libuv to let go of its handles */
+    CHILD_STATES,
+};
+
+struct pool_child {
+    struct pool *pool;
+    struct forkserver *server; /* its parent; NULL: gone, so we are */
+    LIST_ENTRY(pool_child) all, idle;
+    enum child_state state;
+    uint32_t slot; /* from 1 */
+    uint32_t generation;
+    pid_t pid;     /* 0: SPAWNED has not come */
+    int pidfd;     /* -1: none */
+    bool ready;    /* READY has come */
+    bool last;     /* its slot has a successor (or is closed): it leaves after this job */
+    bool gone;     /* is known to have ended: nothing is left to kill */
+    bool expected; /* its end is no news: we asked for it */
+    struct link link;
+    uv_poll_t exit_poll; /* on pidfd */
+    unsigned handles;
+    struct pool_job *job;
+    bool written;    /* the job's frame, to its last byte */
+    bool soft_armed; /* deadline is the soft limit; the hard one follows */
+    uint64_t jobs;   /* sent to it */
+    enum verdict_reason reason;
+    int signal;      /* reason VERDICT_KILL_JOB: what was asked for */
+    double deadline; /* 0: none; what it means depends on the state */
+    bool has_status;
+    int status;
+    uint64_t peak_kib;
+};
+
+enum server_state {
+    SERVER_STARTING, /* until HELLO */
+    SERVER_UP,
+    SERVER_LEAVING,
+    SERVER_DYING,
+};
+
+enum { SERVER_ERROR_SIZE = 2048 };
+
+struct forkserver {
+    struct pool *pool;
+    enum server_state state;
+    pid_t pid;
+    struct link link;
+    double deadline; /* 0: none */
+    double up_at;
+    char error[SERVER_ERROR_SIZE]; /* why it failed: its own account, or ours; "" */
+};
+
+struct slot {
+    bool used;
+    struct pool_child *current; /* NULL: a child is to be made */
+    struct pool_child *leaver;  /* busy with its last job; `current` waits for its end */
+};
+
+enum pool_state { POOL_NEW, POOL_RUNNING, POOL_LEAVING, POOL_TERMINATING, POOL_STOPPED };
+
+LIST_HEAD(child_list, pool_child);
+
+struct pool {
+    uv_loop_t *loop;
+    struct pool_config config;
+    struct pool_handler handler;
+    void *context;
+
+    enum pool_state state;
+    bool paused, dispatching;
+    bool greeted; /* some forkserver has said HELLO */
+    bool failed;  /* none ever will */
+    bool memory_limited;
+    bool closing; /* the last handles are being closed */
+    unsigned handles;
+
+    struct forkserver *server; /* NULL: none now; a new one is started once the old one is reaped */
+    struct restart server_restart, child_restart;
+    struct reap *reap;
+
+    struct slot *slots; /* slot N is slots[N - 1] */
+    unsigned slot_room, slot_count;
+    struct child_list children, idle;
+    unsigned states[CHILD_STATES]; /* how many children are in each */
+    uint32_t last_generation;
+
+    struct queue queue, suspects, refused;
+    struct pool_job *suspect; /* the one that runs */
+    uint64_t last_number;
+
+    uv_timer_t timer;
+    double timer_due;
+    struct pool_stats stats; /* the counters only */
+};
+
+double pool_now(void); /* seconds, monotonic */
+void pool_notice(struct pool *pool, enum pool_severity severity, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+bool pool_stopping(const struct pool *pool);
+/* Sends waiting jobs to idle children. */
+void pool_dispatch(struct pool *pool);
+/* Puts a job that did not begin back to the head of the queue. */
+void pool_put_back(struct pool *pool, struct pool_job *job);
+/* Jobs that cannot be sent and jobs that came too late. */
+void pool_end_refused(struct pool *pool);
+/* Children or forkservers are fewer: takes the next step of a stop, or fills the gap. */
+void pool_settle(struct pool *pool);
+/* The forkserver has ended, or could not be started. `lived`: seconds since its HELLO. */
+void pool_server_lost(struct pool *pool, const char *why, double lived);
+/* A handle that counted in pool->handles is closed. The pool may be gone afterwards. */
+void pool_handle_closed(struct pool *pool);
+
+/* --- slot.c --- */
+MUST_CHECK int slot_open(struct pool *pool, unsigned count);
+void slot_shut(struct pool *pool, unsigned count);
+/* Makes children for slots that have none, as far as the forkserver and the back-off allow. */
+void slot_fill(struct pool *pool);
+/* The child has been given its last job: its successor may be made. */
+void slot_pass_on(struct pool_child *child);
+/* The child will never have a job again. */
+void slot_release(struct pool_child *child);
+/* True while the predecessor of a new child is still at work. */
+bool slot_occupied(const struct pool_child *child);
+
+/* --- child.c --- */
+/* 0 or a negative errno. */
+MUST_CHECK int child_spawn(struct pool *pool, struct forkserver *server, uint32_t slot,
+                           struct pool_child **ret);
+void child_set_state(struct pool_child *child, enum child_state state);
+/* Asks a child without a job to leave. */
+void child_retire(struct pool_child *child);
+/* A child that announced that it leaves by itself. */
+void child_let_go(struct pool_child *child);
+/* SIGKILL. `reason` counts if it is the first. */
+void child_kill(struct pool_child *child, enum verdict_reason reason);
+/* Its socket is dead: so shall it be. */
+void child_cut(struct pool_child *child);
+/* Sends `signal` with `value` (siginfo's si_value). */
+void child_signal(struct pool_child *child, int signal, int value);
+/* Reads once, as if the socket had been reported readable. */
+void child_listen(struct pool_child *child);
+/* From the forkserver: the process exists. Takes `pidfd` (-1: none). */
+void child_spawned(struct pool_child *child, pid_t pid, int pidfd);
+/* The process has ended. `status` NULL: that is all that is known, and all that will be. */
+void child_exited(struct pool_child *child, const int *status);
+/* Its forkserver has ended: we are the parent now. */
+void child_orphaned(struct pool_child *child);
+/* The deadline has passed. */
+void child_expired(struct pool_child *child, double now);
+const char *child_state_name(enum child_state state);
+
+/* --- run.c --- */
+/* Sends the job to an idle child. If the child cannot take it, it is killed and the job comes back
+ * by itself. */
+void run_send(struct pool_child *child, struct pool_job *job);
+/* The frame has been written to its last byte. */
+void run_sent(struct pool_child *child);
+/* STARTED and RESULT. False: the child may not send that now; link->reason is set. */
+bool run_on_started(struct pool_child *child, const struct frame *frame);
+bool run_on_result(struct pool_child *child, const struct frame *frame);
+void run_kill(struct pool_child *child, int signal);
+void run_expired(struct pool_child *child, double now);
+/* The child is gone, its last frame has been read, and it still has a job. */
+void run_dropped(struct pool_child *child);
+
+/* --- forkserver.c --- */
+MUST_CHECK int forkserver_start(struct pool *pool);
+/* Ends one whose pool could not start: waits for it, which takes no time after a SIGKILL. */
+void forkserver_abandon(struct forkserver *server);
+/* True if a SPAWN can be sent now. */
+bool forkserver_ready(const struct forkserver *server);
+/* Hands `socket` (borrowed) to a new child. 0 or a negative errno. */
+MUST_CHECK int forkserver_spawn(struct forkserver *server, uint32_t slot, uint32_t generation,
+                                int socket);
+void forkserver_leave(struct forkserver *server);
+void forkserver_kill(struct forkserver *server, const char *why);
+/* It has ended. `status` NULL: nobody knows how. */
+void forkserver_exited(struct forkserver *server, const int *status);
+/* Reads what it has sent. */
+void forkserver_listen(struct forkserver *server);
+/* The deadline has passed. */
+void forkserver_expired(struct forkserver *server, double now);
+
+/* --- limits.c --- */
+void limits_open(struct pool *pool);
+void limits_close(struct pool *pool);
+/* Makes sure that deadlines are looked at at `when`. Costs nothing if an earlier look is planned.
+ */
+void limits_watch(struct pool *pool, double when);
+
+/* --- reap.c --- */
+/* NULL: no system resources. */
+struct reap *reap_new(struct pool *pool);
+void reap_free(struct reap *reap);
+/* The status of an orphan. 1: *ret is set; 0: it still runs; -1: somebody else had it. */
+int reap_one(pid_t pid, int *ret);
+/* "signal 9 (SIGKILL)" or "exitcode 3" as Celery has it. */
+const char *reap_describe(int status, char *buffer, size_t size);
+
+#endif

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Owns the order of jobs and the order of stopping: who is next, when nothing is sent any more,
+ * when nobody is left. Must not know how anything reaches a child or how a child ends. */
+
+#include "worker/pool/pool.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "worker/pool/internal.h"
+
+/* What a frame takes beside request and body. */
+enum { FRAME_MARGIN = 256 };
+
+/* A forkserver that lived this long has not failed at its start, and its successor need not wait.
+ */
+static const double SERVER_PROVEN = 10;
+
+double pool_now(void)
+{
+    return (double)uv_hrtime() * 1e-9;
+}
+
+void pool_notice(struct pool *pool, enum pool_severity severity, const char *format, ...)
+{
+    char text[SERVER_ERROR_SIZE + 256];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    pool->handler.on_notice(pool->context, severity, text);
+}
+
+bool pool_stopping(const struct pool *pool)
+{
+    return pool->state > POOL_RUNNING;
+}
+
+/* --- life --- */
+
+struct pool *pool_new(uv_loop_t *loop, const struct pool_config *config,
+                      const struct pool_handler *handler, void *context)
+{
+    struct pool *pool = calloc(1, sizeof(*pool));
+    if (pool == NULL)
+        return NULL;
+    pool->loop = loop;
+    pool->config = *config;
+    pool->handler = *handler;
+    pool->context = context;
+    pool->memory_limited = config->max_memory_per_child > 0;
+    pool->timer_due = INFINITY;
+    LIST_INIT(&pool->children);
+    LIST_INIT(&pool->idle);
+    if (slot_open(pool, config->concurrency) != 0) {
+        pool_free(pool);
+        return NULL;
+    }
+    return pool;
+}
+
+void pool_free(struct pool *pool)
+{
+    if (pool == NULL)
+        return;
+    assert(pool->handles == 0);
+    free(pool->slots);
+    free(pool);
+}
+
+int pool_start(struct pool *pool)
+{
+    assert(pool->state == POOL_NEW);
+    int rc = forkserver_start(pool);
+    if (rc != 0)
+        return rc;
+    pool->reap = reap_new(pool);
+    if (pool->reap == NULL) {
+        forkserver_abandon(pool->server);
+        pool->server = NULL;
+        return -ENOMEM;
+    }
+    limits_open(pool);
+    limits_watch(pool, pool->server->deadline);
+    pool->state = POOL_RUNNING;
+    return 0;
+}
+
+/* --- jobs --- */
+
+static bool fits(const struct pool_job *job)
+{
+    size_t room = FRAME_MAX - FRAME_MARGIN;
+    return job->request.size <= room && job->body.size <= room - job->request.size;
+}
+
+static struct queue *queue_of(struct pool *pool, const struct pool_job *job)
+{
+    if (job->state == JOB_REFUSED)
+        return &pool->refused;
+    return job->suspect ? &pool->suspects : &pool->queue;
+}
+
+static void enqueue(struct pool *pool, struct pool_job *job, enum job_state state)
+{
+    job->state = state;
+    queue_insert(queue_of(pool, job), job);
+    if (state == JOB_REFUSED)
+        limits_watch(pool, pool_now());
+}
+
+static void dequeue(struct pool *pool, struct pool_job *job)
+{
+    queue_remove(queue_of(pool, job), job);
+    job->state = JOB_OUTSIDE;
+}
+
+void pool_submit(struct pool *pool, struct pool_job *job)
+{
+    bool refused = !fits(job) || pool_stopping(pool);
+    job->number = ++pool->last_number;
+    job->child = NULL;
+    job->returned = 0;
+    pool->stats.submitted++;
+    enqueue(pool, job, refused ? JOB_REFUSED : JOB_QUEUED);
+    if (!refused)
+        pool_dispatch(pool);
+}
+
+bool pool_withdraw(struct pool *pool, struct pool_job *job)
+{
+    if (job->state != JOB_QUEUED && job->state != JOB_REFUSED)
+        return false;
+    dequeue(pool, job);
+    return true;
+}
+
+bool pool_kill_job(struct pool *pool, struct pool_job *job, int signal)
+{
+    (void)pool;
+    if (job->state != JOB_SENT)
+        return false;
+    run_kill(job->child, signal);
+    return true;
+}
+
+void pool_put_back(struct pool *pool, struct pool_job *job)
+{
+    job->returned++;
+    enqueue(pool, job, JOB_QUEUED);
+}
+
+/* The oldest job that may run now. */
+static struct pool_job *next_job(struct pool *pool)
+{
+    struct pool_job *job = pool->queue.head;
+    struct pool_job *suspect = pool->suspect == NULL ? pool->suspects.head : NULL;
+    if (job == NULL || (suspect != NULL && suspect->number < job->number))
+        return suspect;
+    return job;
+}
+
+static void dispatch_one(struct pool *pool, struct pool_job *job)
+{
+    dequeue(pool, job);
+    if (!pool->handler.on_dispatch(pool->context, job))
+        return;
+    struct pool_child *child = LIST_FIRST(&pool->idle);
+    if (child == NULL || pool_stopping(pool) || pool->paused)
+        enqueue(pool, job, pool_stopping(pool) ? JOB_REFUSED : JOB_QUEUED);
+    else
+        run_send(child, job);
+}
+
+void pool_dispatch(struct pool *pool)
+{
+    /* Callbacks may submit, retire and stop: the outer call goes on with what they have left. */
+    if (pool->dispatching)
+        return;
+    pool->dispatching = true;
+    struct pool_job *job;
+    while (pool->state == POOL_RUNNING && !pool->paused && !LIST_EMPTY(&pool->idle) &&
+           (job = next_job(pool)) != NULL)
+        dispatch_one(pool, job);
+    pool->dispatching = false;
+}
+
+void pool_pause(struct pool *pool)
+{
+    pool->paused = true;
+}
+
+void pool_resume(struct pool *pool)
+{
+    pool->paused = false;
+    pool_dispatch(pool);
+}
+
+/* --- size --- */
+
+void pool_grow(struct pool *pool, unsigned by)
+{
+    if (slot_open(pool, by) != 0)
+        pool_notice(pool, POOL_ERROR, "out of memory: the pool has %u slots", pool->slot_count);
+    pool_settle(pool);
+}
+
+bool pool_shrink(struct pool *pool, unsigned by)
+{
+    if (by >= pool->slot_count)
+        return false;
+    slot_shut(pool, by);
+    return true;
+}
+
+/* --- stopping --- */
+
+static void end_unsent(struct pool *pool, struct queue *queue)
+{
+    struct pool_job *job;
+    while ((job = queue->head) != NULL) {
+        struct pool_ending ending = {.verdict = pool_stopping(pool) ? POOL_RETURNED : POOL_LOST};
+        queue_remove(queue, job);
+        job->state = JOB_OUTSIDE;
+        pool->stats.lost += ending.verdict == POOL_LOST;
+        pool->handler.on_ended(pool->context, job, &ending);
+    }
+}
+
+void pool_end_refused(struct pool *pool)
+{
+    if (pool->refused.head != NULL && !pool_stopping(pool))
+        pool_notice(pool, POOL_ERROR, "a job is larger than a frame may be: it cannot run");
+    end_unsent(pool, &pool->refused);
+}
+
+/* False if the pool is stopped that far already. */
+static bool stop(struct pool *pool, enum pool_state state)
+{
+    bool started = pool->state != POOL_NEW;
+    if (pool->state >= state)
+        return false;
+    pool->state = state;
+    end_unsent(pool, &pool->queue);
+    end_unsent(pool, &pool->suspects);
+    pool_end_refused(pool);
+    if (started)
+        return true;
+    pool->state = POOL_STOPPED;
+    pool->handler.on_stopped(pool->context);
+    return false;
+}
+
+void pool_leave(struct pool *pool)
+{
+    if (!stop(pool, POOL_LEAVING))
+        return;
+    struct pool_child *child;
+    LIST_FOREACH(child, &pool->children, all)
+    if (child->state != CHILD_BUSY)
+        child_retire(child);
+    pool_settle(pool);
+}
+
+void pool_terminate(struct pool *pool)
+{
+    if (!stop(pool, POOL_TERMINATING))
+        return;
+    struct pool_child *child;
+    LIST_FOREACH(child, &pool->children, all)
+    child_kill(child, VERDICT_STOP);
+    pool_settle(pool);
+}
+
+static void close_all(struct pool *pool)
+{
+    if (pool->closing)
+        return;
+    pool->closing = true;
+    limits_close(pool);
+    reap_free(pool->reap);
+}
+
+/* Children first, then the forkserver, then our own handles. */
+static void stop_step(struct pool *pool)
+{
+    struct pool_child *child;
+    LIST_FOREACH(child, &pool->children, all)
+    if (child->state != CHILD_DEAD)
+        return;
+    if (pool->server == NULL)
+        close_all(pool);
+    else if (pool->state == POOL_TERMINATING && pool->server->state == SERVER_STARTING)
+        forkserver_kill(pool->server, NULL); /* it is loading an app and hears nothing */
+    else
+        forkserver_leave(pool->server);
+}
+
+void pool_handle_closed(struct pool *pool)
+{
+    pool->handles--;
+    if (!pool->closing || pool->handles > 0)
+        return;
+    pool_end_refused(pool);
+    pool->state = POOL_STOPPED;
+    pool->handler.on_stopped(pool->context);
+}
+
+/* --- forkservers --- */
+
+static void restart_server(struct pool *pool)
+{
+    if (pool->failed || !restart_allowed(&pool->server_restart, pool_now()))
+        return;
+    int rc = forkserver_start(pool);
+    if (rc != 0)
+        pool_server_lost(pool, uv_strerror(rc), 0);
+    else
+        limits_watch(pool, pool->server->deadline);
+}
+
+void pool_server_lost(struct pool *pool, const char *why, double lived)
+{
+    if (pool_stopping(pool))
+        return;
+    if (!pool->greeted) {
+        pool->failed = true;
+        pool->handler.on_failed(pool->context, why);
+        return;
+    }
+    if (lived >= SERVER_PROVEN)
+        restart_succeeded(&pool->server_restart);
+    restart_failed(&pool->server_restart, pool_now());
+    limits_watch(pool, pool->server_restart.due);
+    pool_notice(pool, POOL_ERROR, "The forkserver is gone and will be replaced: %s", why);
+}
+
+void pool_settle(struct pool *pool)
+{
+    if (pool_stopping(pool))
+        stop_step(pool);
+    if (pool->state != POOL_RUNNING)
+        return;
+    if (pool->server == NULL)
+        restart_server(pool);
+    slot_fill(pool);
+    pool_dispatch(pool);
+}
+
+/* --- figures --- */
+
+void pool_get_stats(const struct pool *pool, struct pool_stats *ret)
+{
+    const unsigned *states = pool->states;
+    *ret = pool->stats;
+    ret->slots = pool->slot_count;
+    ret->busy = states[CHILD_BUSY];
+    ret->ready = states[CHILD_STANDBY] + states[CHILD_IDLE] + states[CHILD_BUSY];
+    ret->queued = pool->queue.count + pool->suspects.count + pool->refused.count;
+}
+
+size_t pool_get_pids(const struct pool *pool, pid_t *ret, size_t room)
+{
+    size_t count = 0;
+    const struct pool_child *child;
+    LIST_FOREACH(child, &pool->children, all)
+    {
+        if (child->state == CHILD_DEAD || child->pid == 0)
+            continue;
+        if (count < room)
+            ret[count] = child->pid;
+        count++;
+    }
+    return count;
+}

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Owns a job from its dispatch to its end: sending, STARTED, RESULT, limits, and what its child's
+ * death means for it. Must not know how a child is made or reaped. */
+
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "worker/pool/internal.h"
+
+/* Up to this size a body is copied behind the request, for one contiguous send. */
+enum { COPY_MAX = 16 * 1024 };
+
+static bool wants_started(const struct pool_job *job)
+{
+    return job->want_started || job->soft_limit > 0 || job->hard_limit > 0;
+}
+
+static bool is_limited(const struct pool_child *child)
+{
+    return child->pool->memory_limited;
+}
+
+/* --- dispatch --- */
+
+static int write_job(struct pool_child *child, const struct pool_job *job)
+{
+    struct buffer *output = &child->link.output;
+    struct bytes body = job->body;
+    uint32_t flags = (wants_started(job) ? FRAME_JOB_WANT_STARTED : 0U) |
+                     (is_limited(child) ? FRAME_JOB_WANT_RSS : 0U);
+    int rc = frame_write_job(output, job->number, flags, job->request, body.size);
+    if (rc == 0 && body.size <= COPY_MAX) {
+        rc = buffer_append(output, body.data, body.size);
+        body.size = 0;
+    }
+    return rc == 0 ? link_send(&child->link, body, -1) : rc;
+}
+
+static void assign(struct pool_child *child, struct pool_job *job)
+{
+    if (job->suspect)
+        child->pool->suspect = job;
+    job->state = JOB_SENT;
+    job->child = child;
+    job->sent_at = pool_now();
+    job->started_at = 0;
+    child->job = job;
+    child->jobs++;
+    child->written = false;
+    child->soft_armed = false;
+    child_set_state(child, CHILD_BUSY);
+}
+
+void run_send(struct pool_child *child, struct pool_job *job)
+{
+    const struct pool_config *config = &child->pool->config;
+    assign(child, job);
+    if (write_job(child, job) != 0) {
+        child_cut(child);
+        return;
+    }
+    child->written = !link_pending(&child->link);
+    if (wants_started(job) || !child->written) {
+        child->deadline = job->sent_at + config->start_timeout;
+        limits_watch(child->pool, child->deadline);
+    }
+    if (config->max_tasks_per_child > 0 && child->jobs >= config->max_tasks_per_child) {
+        slot_pass_on(child);
+        slot_fill(child->pool);
+    }
+}
+
+void run_sent(struct pool_child *child)
+{
+    if (child->job == NULL)
+        return;
+    child->written = true;
+    if (!wants_started(child->job))
+        child->deadline = 0;
+}
+
+/* --- STARTED --- */
+
+static void arm_limits(struct pool_child *child, const struct pool_job *job)
+{
+    double soft = job->soft_limit, hard = job->hard_limit;
+    child->soft_armed = soft > 0 && (hard <= 0 || soft < hard);
+    double first = child->soft_armed ? soft : hard;
+    double deadline = first > 0 ? job->started_at + first : 0;
+    if (child->reason == VERDICT_BY_ITSELF)
+        child->deadline = deadline;
+    else if (deadline > 0 && deadline < child->deadline)
+        child->deadline = deadline;
+    if (child->deadline > 0)
+        limits_watch(child->pool, child->deadline);
+}
+
+static bool is_running(struct pool_child *child, uint64_t number)
+{
+    if (child->job != NULL && child->job->number == number && child->written)
+        return true;
+    codec_fail(&child->link.reason, CODEC_ETYPE, "it does not run job %llu",
+               (unsigned long long)number);
+    return false;
+}
+
+bool run_on_started(struct pool_child *child, const struct frame *frame)
+{
+    struct pool_job *job = child->job;
+    if (!is_running(child, frame_uint(frame, 1)))
+        return false;
+    if (job->started_at > 0) {
+        codec_fail(&child->link.reason, CODEC_ETYPE, "STARTED came twice");
+        return false;
+    }
+    job->started_at = pool_now();
+    if (child->state == CHILD_BUSY)
+        arm_limits(child, job);
+    child->pool->handler.on_started(child->pool->context, job, child->pid);
+    return true;
+}
+
+/* --- the end --- */
+
+static struct pool_ending ending_of(const struct pool_child *child, const struct pool_job *job)
+{
+    double since = job->started_at > 0 ? job->started_at : job->sent_at;
+    return (struct pool_ending){.pid = child->pid,
+                                .slot = child->slot,
+                                .has_status = child->has_status,
+                                .wait_status = child->status,
+                                .runtime = pool_now() - since};
+}
+
+static struct pool_job *detach(struct pool_child *child)
+{
+    struct pool_job *job = child->job;
+    if (child->pool->suspect == job)
+        child->pool->suspect = NULL;
+    child->job = NULL;
+    job->child = NULL;
+    job->state = JOB_OUTSIDE;
+    return job;
+}
+
+static bool is_too_large(struct pool_child *child, uint64_t resident_kib)
+{
+    uint64_t limit = child->pool->config.max_memory_per_child;
+    if (!child->pool->memory_limited || resident_kib <= limit)
+        return false;
+    pool_notice(
+        child->pool, POOL_WARNING,
+        "Process 'ForkPoolWorker-%u' pid:%d holds %llu KiB of memory, more than the limit of "
+        "%llu KiB: it is replaced",
+        child->slot, (int)child->pid, (unsigned long long)resident_kib, (unsigned long long)limit);
+    return true;
+}
+
+/* What the child does after its job. */
+static void release(struct pool_child *child, uint64_t flags, uint64_t resident_kib)
+{
+    struct pool *pool = child->pool;
+    if (child->state != CHILD_BUSY)
+        return;
+    child->deadline = 0;
+    if (child->reason != VERDICT_BY_ITSELF) {
+        child_kill(child, child->reason);
+        return;
+    }
+    bool leaving = (flags & FRAME_RESULT_RETIRING) != 0;
+    bool recycled = leaving || child->last || is_too_large(child, resident_kib);
+    if (!recycled && !pool_stopping(pool)) {
+        child_set_state(child, CHILD_IDLE);
+        pool_dispatch(pool);
+        return;
+    }
+    pool->stats.recycled += recycled;
+    if (leaving)
+        child_let_go(child);
+    else
+        child_retire(child);
+}
+
+bool run_on_result(struct pool_child *child, const struct frame *frame)
+{
+    struct pool *pool = child->pool;
+    if (!is_running(child, frame_uint(frame, 1)))
+        return false;
+    struct pool_job *job = detach(child);
+    struct pool_ending ending = ending_of(child, job);
+    ending.verdict = POOL_DONE;
+    ending.started = true;
+    ending.report = frame_value(frame, 4);
+    ending.document = frame_text(frame, 5);
+    pool->stats.done++;
+    /* The next job is on its way before anybody looks at this one's result. */
+    release(child, frame_uint(frame, 2), frame_uint(frame, 3));
+    pool->handler.on_ended(pool->context, job, &ending);
+    return true;
+}
+
+static void count(struct pool *pool, enum pool_verdict verdict)
+{
+    pool->stats.lost += verdict == POOL_LOST;
+    pool->stats.timed_out += verdict == POOL_TIME_LIMIT;
+}
+
+void run_dropped(struct pool_child *child)
+{
+    struct pool *pool = child->pool;
+    struct pool_job *job = detach(child);
+    struct verdict_facts facts = {.reason = child->reason,
+                                  .written = child->written,
+                                  .want_started = wants_started(job),
+                                  .started = job->started_at > 0,
+                                  .stopping = pool_stopping(pool),
+                                  .returned = job->returned};
+    struct pool_ending ending = ending_of(child, job);
+    if (verdict_put_back(&facts, &ending.verdict)) {
+        pool_put_back(pool, job);
+        return;
+    }
+    ending.started = verdict_began(&facts);
+    ending.signal = child->signal;
+    count(pool, ending.verdict);
+    pool->handler.on_ended(pool->context, job, &ending);
+}
+
+/* --- limits and kills --- */
+
+void run_kill(struct pool_child *child, int signal)
+{
+    bool ignored = signal == SIGTERM || signal == SIGINT || signal == SIGHUP;
+    if (child->reason == VERDICT_BY_ITSELF) {
+        child->reason = VERDICT_KILL_JOB;
+        child->signal = signal;
+    }
+    if (child->state != CHILD_BUSY)
+        return;
+    if (ignored || signal == SIGKILL) {
+        child_kill(child, VERDICT_KILL_JOB);
+        return;
+    }
+    double deadline = pool_now() + child->pool->config.kill_timeout;
+    double hard = child->job->hard_limit, started = child->job->started_at;
+    if (hard > 0 && started > 0 && started + hard < deadline)
+        deadline = started + hard;
+    child->soft_armed = false;
+    child->deadline = deadline;
+    limits_watch(child->pool, deadline);
+    child_signal(child, signal, 0);
+}
+
+static void soft_limit(struct pool_child *child)
+{
+    struct pool_job *job = child->job;
+    child->soft_armed = false;
+    child->deadline = job->hard_limit > 0 ? job->started_at + job->hard_limit : 0;
+    child_signal(child, SIGUSR1, (int)(job->number & INT32_MAX));
+    child->pool->handler.on_soft_limit(child->pool->context, job);
+}
+
+static void stuck(struct pool_child *child)
+{
+    pool_notice(
+        child->pool, POOL_ERROR,
+        "Process 'ForkPoolWorker-%u' pid:%d did not take up its job within %g s: it is killed",
+        child->slot, (int)child->pid, child->pool->config.start_timeout);
+    child_kill(child, VERDICT_BY_ITSELF);
+}
+
+void run_expired(struct pool_child *child, double now)
+{
+    const struct pool_job *job = child->job;
+    bool hard = job->hard_limit > 0 && job->started_at + job->hard_limit <= now;
+    if (child->reason != VERDICT_BY_ITSELF)
+        child_kill(child, child->reason);
+    else if (job->started_at <= 0)
+        stuck(child);
+    else if (child->soft_armed && !hard)
+        soft_limit(child);
+    else
+        child_kill(child, VERDICT_HARD_LIMIT);
+}
