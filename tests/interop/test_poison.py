@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A task that kills its process, among many good ones (200; CELERIAC_INTEROP_SCALE=5: 1,000)."""
+
+from __future__ import annotations
+
+import re
+from typing import Callable
+
+import pytest
+from celery import Celery
+
+from interop.broker import GRAVEYARD, Replies
+from interop.settings import scaled
+from support.amqp import Client
+from support.process import wait_until
+from support.worker import BaseWorker
+
+GOOD = scaled(200)
+QUORUM = ("--set", "task_default_queue_type=quorum")
+
+
+def billiard_error(name: str) -> type[Exception]:
+    """The class that a client gets."""
+    import billiard.exceptions
+    return getattr(billiard.exceptions, name)
+
+
+def losses(log: str, task_id: str) -> list[int]:
+    """The numbers of the losses that were logged for a task."""
+    found = re.findall(rf"\[{task_id}\] lost its process \(loss (\d+) of \d+\)", log)
+    return [int(number) for number in found]
+
+
+def declare(amqp: Client, queue_type: str) -> None:
+    """The queue as a client with that queue type declares it."""
+    amqp.channel.exchange_declare("celery", "direct", durable=True, auto_delete=False)
+    arguments = {"x-queue-type": "quorum"} if queue_type == "quorum" else {}
+    amqp.declare("celery", arguments=arguments)
+    amqp.channel.queue_bind("celery", "celery", "celery")
+
+
+@pytest.mark.parametrize("queue_type", ["classic", "quorum"])
+@pytest.mark.timeout(120)
+def test_poison_task_costs_three_processes_and_no_result(
+        graveyard: None, worker: Callable[..., BaseWorker], amqp: Client, replies: Replies,
+        queue_type: str) -> None:
+    declare(amqp, queue_type)
+    running = worker("--set", f"task_default_queue_type={queue_type}")
+    sent = []
+    for number in range(GOOD):
+        if number == GOOD // 4:
+            poison = amqp.send_task("example.crash", reply_to=replies.queue, priority_note="kept")
+        sent.append(amqp.send_task("example.add", (number, 1), reply_to=replies.queue))
+    replies.wait(poison, *sent, seconds=60)
+    assert [replies.result(one) for one in sent] == list(range(1, GOOD + 1))
+    document = replies.document(poison)
+    assert document["status"] == "FAILURE"
+    assert document["traceback"] is None
+    assert document["result"]["exc_type"] == "WorkerLostError"
+    assert document["result"]["exc_module"] == "billiard.exceptions"
+    assert re.fullmatch(r"Worker exited prematurely: signal 11 \(SIGSEGV\) Job: \d+\.",
+                        document["result"]["exc_message"][0])
+    assert not replies.repeated
+    dead = amqp.wait_message(GRAVEYARD)
+    headers = dead.properties["application_headers"]
+    assert dead.properties["correlation_id"] == headers["id"] == poison
+    assert dead.properties["reply_to"] == replies.queue
+    assert dead.properties["content_type"] == "application/json"
+    assert headers["priority_note"] == "kept"
+    assert headers["x-death"][0]["reason"] == "rejected"
+    counter = "x-delivery-count" if queue_type == "quorum" else "x-worker-lost-count"
+    assert headers[counter] == 2
+    assert losses(running.read_log(), poison) == [1, 2, 3]
+    assert running.stop() == 0
+    assert amqp.counts("celery")[0] == 0
+    assert amqp.counts(GRAVEYARD)[0] == 0
+
+
+def test_client_gets_worker_lost_error(worker: Callable[..., BaseWorker], client: Celery) -> None:
+    running = worker("--set", "worker_lost_max_deliveries=1")
+    result = client.send_task("example.crash")
+    with pytest.raises(billiard_error("WorkerLostError"), match="signal 11"):
+        result.get(timeout=10)
+    result = client.send_task("example.exit", (3,))
+    with pytest.raises(billiard_error("WorkerLostError"), match="exitcode 3"):
+        result.get(timeout=10)
+    assert client.send_task("example.add", (2, 3)).get(timeout=10) == 5
+    assert losses(running.read_log(), result.id) == [1]
+    running.wait_log(r"ERROR/MainProcess\] Process 'ForkPoolWorker-\d+' pid:\d+ exited with "
+                     r"'signal 11 \(SIGSEGV\)'")
+
+
+def test_exit_status_0_is_a_loss_too(worker: Callable[..., BaseWorker], client: Celery) -> None:
+    worker("--set", "worker_lost_max_deliveries=2")
+    result = client.send_task("example.exit", (0,))
+    with pytest.raises(billiard_error("WorkerLostError"), match="exitcode 0"):
+        result.get(timeout=10)
+
+
+def test_celerys_own_settings_lose_a_task_after_one_start(
+        worker: Callable[..., BaseWorker], client: Celery, amqp: Client) -> None:
+    running = worker("--set", "task_reject_on_worker_lost=false")
+    result = client.send_task("example.crash")
+    with pytest.raises(billiard_error("WorkerLostError")):
+        result.get(timeout=10)
+    assert losses(running.read_log(), result.id) == [1]
+    assert running.stop() == 0
+    assert amqp.counts("celery")[0] == 0
+
+
+@pytest.mark.timeout(120)
+def test_many_poison_tasks_do_not_stop_the_good_ones(
+        worker: Callable[..., BaseWorker], amqp: Client, replies: Replies) -> None:
+    running = worker(concurrency=2)
+    poison, good = [], []
+    for number in range(60):
+        if number % 6 == 0:
+            poison.append(amqp.send_task("example.exit", (number,), reply_to=replies.queue))
+        good.append(amqp.send_task("example.add", (number, 1), reply_to=replies.queue))
+    replies.wait(*poison, *good, seconds=60)
+    assert [replies.result(one) for one in good] == list(range(1, 61))
+    for one in poison:
+        assert replies.document(one)["result"]["exc_type"] == "WorkerLostError"
+        assert losses(running.read_log(), one) == [1, 2, 3]
+    assert running.stop() == 0
+    assert amqp.counts("celery")[0] == 0
+
+
+def test_lost_task_that_recovers_is_run_again(worker: Callable[..., BaseWorker], amqp: Client,
+                                              replies: Replies, tmp_path: object) -> None:
+    """A child that is killed from outside: the message comes back and its task runs to the end."""
+    import os
+    import signal
+    running = worker(concurrency=1)
+    pid = amqp.send_task("example.pid", reply_to=replies.queue)
+    child = replies.result(pid)
+    task = amqp.send_task("example.sleep", (0.5,), reply_to=replies.queue)
+    running.wait_log(rf"Task example.sleep\[{task}\] received")
+    wait_until(lambda: child in running.tree(), 5, "child")
+    os.kill(child, signal.SIGKILL)
+    assert replies.result(task) == 0.5
+    assert losses(running.read_log(), task) in ([], [1])
+    again = amqp.send_task("example.pid", reply_to=replies.queue)
+    assert replies.result(again) != child
