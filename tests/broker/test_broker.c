@@ -5,27 +5,640 @@
 
 #include <stdlib.h>
 
-static void consumes_settles_and_publishes(void **state)
+enum { LARGE = 3 * 1024 * 1024 + 17 };
+
+static msgpack_object text_object(const char *text)
+{
+    msgpack_object object = {.type = MSGPACK_OBJECT_STR};
+    object.via.str.ptr = text;
+    object.via.str.size = (uint32_t)strlen(text);
+    return object;
+}
+
+static msgpack_object int_object(uint64_t number)
+{
+    return (msgpack_object){.type = MSGPACK_OBJECT_POSITIVE_INTEGER, .via.u64 = number};
+}
+
+/* A session with one queue that is being consumed. */
+static struct session *start_on(const char *queue)
+{
+    struct session *session = session_new(node_url());
+    session_queue(session, queue);
+    session_start(session);
+    UNTIL(session, session->ups == 1);
+    return session;
+}
+
+static void carries_every_property_header_and_byte(void **state)
+{
+    struct session *session = start_on("carry");
+    char *body = malloc(LARGE);
+    (void)state;
+    for (size_t i = 0; i < LARGE; i++)
+        body[i] = (char)(i * 7 + i / 65536);
+    msgpack_object_kv pairs[] = {{text_object("task"), text_object("proj.add")},
+                                 {text_object("retries"), int_object(3)},
+                                 {text_object("ttl"), int_object(134217728000)}};
+    msgpack_object headers = {.type = MSGPACK_OBJECT_MAP, .via.map = {ARRAY_LEN(pairs), pairs}};
+    struct broker_message message = {
+        .routing_key = text_of("carry"),
+        .content_type = text_of("application/json"),
+        .content_encoding = text_of("utf-8"),
+        .correlation_id = text_of("c-1"),
+        .reply_to = text_of("r-1"),
+        .expiration = text_of("60000"),
+        .message_id = text_of("m-1"),
+        .priority = 7,
+        .delivery_mode = 2,
+        .headers = &headers,
+        .body = {body, LARGE},
+    };
+    assert_int_equal(broker_publish(session->broker, &message, session_on_published, session), 0);
+    UNTIL(session, session->received == 1 && session->published == 1);
+    const struct broker_delivery *got = session->deliveries[0];
+    assert_string_equal(got->exchange.data, "");
+    assert_string_equal(got->routing_key.data, "carry");
+    assert_string_equal(got->content_type.data, "application/json");
+    assert_string_equal(got->content_encoding.data, "utf-8");
+    assert_string_equal(got->correlation_id.data, "c-1");
+    assert_string_equal(got->reply_to.data, "r-1");
+    assert_string_equal(got->expiration.data, "60000");
+    assert_string_equal(got->message_id.data, "m-1");
+    assert_int_equal(got->priority, 7);
+    assert_int_equal(got->delivery_mode, 2);
+    assert_ptr_equal(got->queue, &session->queues[0]);
+    int64_t number = 0;
+    struct text task = {NULL, 0};
+    assert_true(value_as_text(value_get(&got->headers, "task"), &task));
+    assert_true(text_equal(task, "proj.add"));
+    assert_true(value_as_int(value_get(&got->headers, "ttl"), &number));
+    assert_true(number == 134217728000);
+    assert_int_equal(got->body.size, LARGE);
+    assert_memory_equal(got->body.data, body, LARGE);
+    free(body);
+    session_end(session);
+}
+
+static void leaves_out_what_is_not_set(void **state)
+{
+    struct session *session = start_on("bare");
+    amqp_connection_state_t peer = peer_open();
+    (void)state;
+    peer_publish(peer, "bare", "");
+    UNTIL(session, session->received == 1);
+    const struct broker_delivery *got = session->deliveries[0];
+    assert_null(got->content_type.data);
+    assert_null(got->correlation_id.data);
+    assert_int_equal(got->priority, -1);
+    assert_int_equal(got->delivery_mode, 0);
+    assert_int_equal(got->headers.type, MSGPACK_OBJECT_NIL);
+    assert_int_equal(got->body.size, 0);
+    assert_false(got->redelivered);
+    peer_close(peer);
+    session_end(session);
+}
+
+static void keeps_the_order_of_messages(void **state)
+{
+    struct session *session = start_on("order");
+    (void)state;
+    char *large = malloc(LARGE);
+    memset(large, 'x', LARGE);
+    for (int i = 0; i < 300; i++) {
+        char body[16];
+        snprintf(body, sizeof(body), "%d", i);
+        struct broker_message message = {
+            .routing_key = text_of("order"),
+            .message_id = text_of(body),
+            .priority = -1,
+            .delivery_mode = 1,
+            .body = {large, i % 100 == 50 ? LARGE : 10},
+        };
+        assert_int_equal(broker_publish(session->broker, &message, session_on_published, session),
+                         0);
+    }
+    session->auto_ack = true;
+    UNTIL(session, session->received == 300 && session->published == 300);
+    for (int i = 0; i < 300; i++)
+        assert_int_equal(atoi(session->deliveries[i]->message_id.data), i);
+    free(large);
+    session_end(session);
+}
+
+/* A queue that stays when its consumer leaves. */
+static struct session *start_on_lasting(const char *queue)
+{
+    peer_delete(queue);
+    struct session *session = session_new(node_url());
+    session_queue(session, queue)->auto_delete = false;
+    session_start(session);
+    UNTIL(session, session->ups == 1);
+    return session;
+}
+
+static void settles_what_was_decided_and_nothing_else(void **state)
+{
+    static const enum broker_verb verbs[] = {BROKER_ACK, BROKER_REJECT, BROKER_REJECT_REQUEUE,
+                                             BROKER_NACK_REQUEUE, BROKER_ACK};
+    struct session *session = start_on_lasting("verbs");
+    (void)state;
+    broker_set_prefetch(session->broker, 6);
+    for (int i = 0; i < 6; i++)
+        session_publish(session, "verbs", "m");
+    UNTIL(session, session->received == 6 && session->published == 6);
+    for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
+        assert_true(broker_settle(session->broker, 1, i + 1, verbs[i]));
+    UNTIL(session, session->received == 8); /* the two that were requeued come again */
+    assert_true(session->deliveries[6]->redelivered && session->deliveries[7]->redelivered);
+    struct broker_stats stats;
+    broker_get_stats(session->broker, &stats);
+    assert_int_equal(stats.delivered, 8);
+    assert_int_equal(stats.settled, 5);
+    assert_int_equal(stats.unsettled, 3);
+    session_end(session);
+    assert_int_equal(peer_count("verbs"), 3);
+    peer_delete("verbs");
+}
+
+static void sends_acks_before_it_closes(void **state)
+{
+    struct session *session = start_on_lasting("flush");
+    (void)state;
+    for (int i = 0; i < 50; i++)
+        session_publish(session, "flush", "m");
+    UNTIL(session, session->received == 50);
+    session_ack_all(session);
+    session_publish(session, "flush", "the last word");
+    session_end(session);
+    assert_int_equal(peer_count("flush"), 1);
+    peer_delete("flush");
+}
+
+static void does_not_settle_for_another_epoch(void **state)
+{
+    struct session *session = start_on("epochs");
+    (void)state;
+    session_publish(session, "epochs", "m");
+    UNTIL(session, session->received == 1);
+    assert_false(broker_settle(session->broker, 2, 1, BROKER_ACK));
+    assert_false(broker_settle(session->broker, 0, 1, BROKER_ACK));
+    assert_true(broker_settle(session->broker, 1, 1, BROKER_ACK));
+    session_end(session);
+}
+
+static void refuses_an_oversized_body_without_reading_it(void **state)
+{
+    struct session *session = session_new(node_url());
+    char *body = malloc(1000000);
+    (void)state;
+    session_queue(session, "oversized");
+    session->config.body_max = 999999;
+    session_start(session);
+    UNTIL(session, session->ups == 1);
+    memset(body, 'b', 1000000);
+    for (int i = 0; i < 2; i++) {
+        struct broker_message message = {.routing_key = text_of("oversized"),
+                                         .delivery_mode = 1,
+                                         .correlation_id = text_of("big"),
+                                         .body = {body, 1000000 - (size_t)i}};
+        assert_int_equal(broker_publish(session->broker, &message, NULL, NULL), 0);
+    }
+    UNTIL(session, session->received == 2);
+    assert_int_equal(session->oversized, 1000000);
+    assert_int_equal(session->deliveries[0]->body.size, 0);
+    assert_string_equal(session->deliveries[0]->correlation_id.data, "big");
+    assert_int_equal(session->deliveries[1]->body.size, 999999);
+    assert_true(broker_settle(session->broker, 1, 1, BROKER_REJECT));
+    free(body);
+    session_end(session);
+}
+
+static void holds_back_at_the_window_but_not_remote_control(void **state)
 {
     struct session *session = session_new(node_url());
     (void)state;
-    session_queue(session, "plain");
+    session_queue(session, "window");
+    session_queue(session, "control")->no_ack = true;
+    session->config.prefetch = 3;
     session_start(session);
     UNTIL(session, session->ups == 1);
-    session_publish(session, "plain", "one");
-    session_publish(session, "plain", "two");
-    UNTIL(session, session->received == 2 && session->published == 2);
-    assert_memory_equal(session->deliveries[0]->body.data, "one", 3);
-    assert_int_equal(session->deliveries[1]->tag, 2);
-    assert_int_equal(session->deliveries[1]->epoch, 1);
+    for (int i = 0; i < 10; i++)
+        session_publish(session, "window", "task");
+    UNTIL(session, session->published == 10 && session->received == 3);
+    session_publish(session, "control", "ping");
+    UNTIL(session, session->received == 4);
+    assert_int_equal(session->deliveries[3]->tag, 0);
+    assert_ptr_equal(session->deliveries[3]->queue, &session->queues[1]);
+    broker_set_prefetch(session->broker, 5);
+    UNTIL(session, session->received == 6);
+    broker_set_prefetch(session->broker, 0);
+    UNTIL(session, session->received == 11);
+    session_end(session);
+}
+
+static void consumes_from_a_quorum_queue(void **state)
+{
+    msgpack_object_kv pair = {text_object("x-queue-type"), text_object("quorum")};
+    struct session *session = session_new(node_url());
+    (void)state;
+    peer_delete("quorum");
+    struct broker_queue *queue = session_queue(session, "quorum");
+    queue->auto_delete = false;
+    queue->durable = true;
+    queue->arguments = (msgpack_object){.type = MSGPACK_OBJECT_MAP, .via.map = {1, &pair}};
+    session->config.prefetch = 2;
+    session_start(session);
+    UNTIL(session, session->ups == 1);
+    for (int i = 0; i < 4; i++)
+        session_publish(session, "quorum", "m");
+    UNTIL(session, session->published == 4 && session->received == 2);
     session_ack_all(session);
+    UNTIL(session, session->received == 4);
+    assert_int_equal(session->ups, 1);
+    session_end(session);
+    peer_delete("quorum");
+}
+
+/* The queue exists as a quorum queue, but we do not say so. */
+static void falls_back_to_a_window_for_each_queue(void **state)
+{
+    amqp_connection_state_t peer = peer_open();
+    amqp_table_entry_t entry = {
+        amqp_cstring_bytes("x-queue-type"),
+        {.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = amqp_cstring_bytes("quorum")}};
+    amqp_table_t arguments = {1, &entry};
+    msgpack_object_kv pair = {text_object("x-queue-type"), text_object("quorum")};
+    (void)state;
+    amqp_queue_declare(peer, 1, amqp_cstring_bytes("secret-quorum"), 0, 1, 0, 0, arguments);
+    struct session *session = session_new(node_url());
+    struct broker_queue *queue = session_queue(session, "secret-quorum");
+    queue->auto_delete = false;
+    queue->durable = true;
+    pair.val.type = MSGPACK_OBJECT_BIN; /* the server cannot tell the difference, we can */
+    queue->arguments = (msgpack_object){.type = MSGPACK_OBJECT_MAP, .via.map = {1, &pair}};
+    session_start(session);
+    UNTIL(session, session->ups == 1);
+    session_publish(session, "secret-quorum", "m");
+    UNTIL(session, session->received == 1);
+    assert_non_null(strstr(session->notices, "per queue"));
+    session_end(session);
+    peer_close(peer);
+    peer_delete("secret-quorum");
+}
+
+static void binds_queues_and_exchanges_as_declared(void **state)
+{
+    static const struct broker_exchange exchanges[] = {
+        {.name = "t-events", .type = "topic"},
+        {.name = "t-inner", .type = "topic", .source = "t-events", .source_key = "a.#"},
+    };
+    struct session *session = session_new(node_url());
+    (void)state;
+    struct broker_queue *queue = session_queue(session, "bound");
+    queue->exchange = "t-inner";
+    queue->exchange_type = "topic";
+    queue->routing_key = "#.b";
+    struct broker_queue *parked = session_queue(session, "parked");
+    parked->declare_only = true;
+    parked->auto_delete = false;
+    session->config.exchanges = exchanges;
+    session->config.exchange_count = ARRAY_LEN(exchanges);
+    session_start(session);
+    UNTIL(session, session->ups == 1);
+    struct broker_message message = {.exchange = text_of("t-events"),
+                                     .routing_key = text_of("a.x.b"),
+                                     .delivery_mode = 1,
+                                     .mandatory = true};
+    assert_int_equal(broker_publish(session->broker, &message, session_on_published, session), 0);
+    UNTIL(session, session->received == 1 && session->published == 1);
+    assert_string_equal(session->deliveries[0]->exchange.data, "t-events");
+    session_publish(session, "parked", "later");
+    UNTIL(session, session->published == 2);
+    assert_int_equal(session->received, 1);
+    session_end(session);
+    assert_int_equal(peer_count("parked"), 1);
+    peer_delete("parked");
+}
+
+static void empties_the_queues_once_when_asked_to(void **state)
+{
+    amqp_connection_state_t peer = peer_open();
+    struct session *session = session_new(node_url());
+    (void)state;
+    amqp_queue_declare(peer, 1, amqp_cstring_bytes("purged"), 0, 0, 0, 1, amqp_empty_table);
+    for (int i = 0; i < 5; i++)
+        peer_publish(peer, "purged", "old");
+    session_queue(session, "purged");
+    session->config.purge = true;
+    while (peer_count("purged") < 5)
+        continue;
+    session_start(session);
+    UNTIL(session, session->ups == 1);
+    session_publish(session, "purged", "new");
+    UNTIL(session, session->received == 1);
+    assert_memory_equal(session->deliveries[0]->body.data, "new", 3);
+    peer_close(peer);
+    session_end(session);
+}
+
+static void tells_when_a_mandatory_message_goes_nowhere(void **state)
+{
+    struct session *session = start_on("somewhere");
+    (void)state;
+    static const char *const keys[] = {"somewhere", "nowhere", "somewhere", "nowhere"};
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        struct broker_message message = {.routing_key = text_of(keys[i]),
+                                         .delivery_mode = 1,
+                                         .mandatory = true,
+                                         .body = {"body", 4}};
+        if (i == 3) /* the caller's own message_id is taken */
+            message.message_id = text_of("mine");
+        assert_int_equal(broker_publish(session->broker, &message, session_on_published, session),
+                         0);
+    }
+    UNTIL(session, session->published == 2 && session->refused == 2);
+    assert_non_null(strstr(session->refusal, "NO_ROUTE"));
+    assert_non_null(strstr(session->refusal, "nowhere"));
+    UNTIL(session, session->received == 2);
+    session_publish(session, "nowhere", "not mandatory");
+    UNTIL(session, session->published == 3);
+    session_end(session);
+}
+
+static void fails_only_the_message_that_breaks_the_channel(void **state)
+{
+    struct session *session = start_on("channel");
+    (void)state;
+    for (int i = 0; i < 20; i++) {
+        struct broker_message bad = {.exchange = text_of("there-is-no-such-exchange"),
+                                     .delivery_mode = 1};
+        if (i == 7 || i == 12)
+            assert_int_equal(broker_publish(session->broker, &bad, session_on_published, session),
+                             0);
+        session_publish(session, "channel", "good");
+    }
+    UNTIL(session, session->published == 20 && session->refused == 2);
+    assert_non_null(strstr(session->refusal, "there-is-no-such-exchange"));
+    struct broker_stats stats;
+    broker_get_stats(session->broker, &stats);
+    assert_int_equal(stats.outbox_messages, 0);
+    assert_int_equal(stats.outbox_bytes, 0);
+    assert_int_equal(stats.connects, 2); /* the connection stayed */
+    session_end(session);
+}
+
+static void refuses_messages_that_amqp_cannot_carry(void **state)
+{
+    static char name[257];
+    struct session *session = start_on("invalid");
+    msgpack_object number = int_object(1);
+    (void)state;
+    memset(name, 'n', sizeof(name) - 1);
+    const struct broker_message messages[] = {
+        {.routing_key = text_of(name)},
+        {.exchange = text_of(name)},
+        {.content_type = text_of(name)},
+        {.priority = 256},
+        {.headers = &number},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(messages); i++)
+        assert_int_equal(
+            broker_publish(session->broker, &messages[i], session_on_published, session),
+            BROKER_EINVALID);
+    struct broker_stats stats;
+    broker_get_stats(session->broker, &stats);
+    assert_int_equal(stats.outbox_messages, 0);
+    session_end(session);
+}
+
+static void takes_no_more_than_the_outbox_holds(void **state)
+{
+    struct session *session = session_new(node_url());
+    struct broker_message message = {.routing_key = text_of("bounded"), .delivery_mode = 1};
+    unsigned taken = 0;
+    (void)state;
+    session_queue(session, "bounded");
+    session->config.outbox_max = 100000;
+    session_start(session);
+    while (broker_publish(session->broker, &message, session_on_published, session) == 0)
+        taken++;
+    assert_in_range(taken, 10, 100);
+    assert_int_equal(broker_publish(session->broker, &message, NULL, NULL), BROKER_EFULL);
+    UNTIL(session, session->drained == 1);
+    UNTIL(session, session->published == taken);
+    char *large = calloc(1, 200000);
+    message.body = (struct bytes){large, 200000};
+    assert_int_equal(broker_publish(session->broker, &message, session_on_published, session), 0);
+    UNTIL(session, session->published == taken + 1);
+    free(large);
+    session_end(session);
+}
+
+static void consumes_again_after_the_queue_was_deleted(void **state)
+{
+    struct session *session = session_new(node_url());
+    (void)state;
+    session_queue(session, "kept");
+    session_queue(session, "deleted");
+    session_start(session);
+    UNTIL(session, session->ups == 1);
+    session_publish(session, "kept", "before");
+    UNTIL(session, session->received == 1);
+    for (size_t i = 0; i < 3; i++) {
+        peer_delete("deleted");
+        UNTIL(session, strstr(session->notices, "'deleted'"));
+        session->notices[0] = '\0';
+        struct broker_message message = {
+            .routing_key = text_of("deleted"), .delivery_mode = 1, .mandatory = true};
+        while (session->received < 2 + i) { /* until it is there again */
+            assert_int_equal(
+                broker_publish(session->broker, &message, session_on_published, session), 0);
+            size_t done = session->published + session->refused;
+            UNTIL(session, session->published + session->refused > done);
+            if (session->published == 2 + i)
+                UNTIL(session, session->received == 2 + i);
+        }
+    }
+    assert_int_equal(session->ups, 1);
+    assert_int_equal(session->downs, 0);
+    assert_true(broker_settle(session->broker, 1, session->deliveries[0]->tag, BROKER_ACK));
+    session_end(session);
+}
+
+static void delivers_nothing_after_the_consumers_are_cancelled(void **state)
+{
+    struct session *session = start_on_lasting("cancelled");
+    amqp_connection_state_t peer = peer_open();
+    (void)state;
+    broker_set_prefetch(session->broker, 10);
+    for (int i = 0; i < 500; i++)
+        peer_publish(peer, "cancelled", "m");
+    UNTIL(session, session->received == 10);
+    broker_settle(session->broker, 1, 1, BROKER_ACK);
+    broker_cancel_consumers(session->broker);
+    broker_settle(session->broker, 1, 2, BROKER_ACK);
+    session_publish(session, "cancelled", "one more");
+    UNTIL(session, session->published == 1);
+    assert_int_equal(session->received, 10);
+    session_end(session);
+    assert_int_equal(peer_count("cancelled"), 499);
+    peer_close(peer);
+    peer_delete("cancelled");
+}
+
+static void gives_up_on_a_queue_with_other_arguments(void **state)
+{
+    amqp_connection_state_t peer = peer_open();
+    struct session *session = session_new(node_url());
+    (void)state;
+    amqp_queue_declare(peer, 1, amqp_cstring_bytes("other"), 0, 0, 0, 1, amqp_empty_table);
+    session_queue(session, "other")->durable = true;
+    session_start(session);
+    UNTIL(session, session->failed[0]);
+    assert_non_null(strstr(session->failed, "queue 'other'"));
+    assert_non_null(strstr(session->failed, "inequivalent arg 'durable'"));
+    assert_non_null(strstr(session->failed, "delete it"));
+    peer_close(peer);
+    session_end(session);
+}
+
+static void gives_up_on_an_exchange_of_another_type(void **state)
+{
+    static const struct broker_exchange exchange = {.name = "amq.direct", .type = "topic"};
+    struct session *session = session_new(node_url());
+    (void)state;
+    session->config.exchanges = &exchange;
+    session->config.exchange_count = 1;
+    session_start(session);
+    UNTIL(session, session->failed[0]);
+    assert_non_null(strstr(session->failed, "exchange 'amq.direct'"));
+    session_end(session);
+}
+
+static void gives_up_when_the_login_is_refused(void **state)
+{
+    char url[200];
+    (void)state;
+    snprintf(url, sizeof(url), "amqp://guest:wrong-secret@127.0.0.1:%d//", node_port());
+    struct session *session = session_new(url);
+    session_start(session);
+    UNTIL(session, session->failed[0]);
+    assert_non_null(strstr(session->failed, "ACCESS_REFUSED"));
+    assert_non_null(strstr(session->failed, "amqp://guest:**@127.0.0.1"));
+    assert_null(strstr(session->failed, "wrong-secret"));
+    assert_null(strstr(session->notices, "wrong-secret"));
+    session_end(session);
+}
+
+static void tries_again_when_the_virtual_host_is_missing(void **state)
+{
+    char url[200];
+    (void)state;
+    snprintf(url, sizeof(url), "amqp://guest:guest@127.0.0.1:%d/no-such-vhost", node_port());
+    struct session *session = session_new(url);
+    session_start(session);
+    UNTIL(session, strstr(session->notices, "Trying again in 2.00 seconds... (1/100)"));
+    assert_non_null(strstr(session->notices, "consumer: Cannot connect to amqp://guest:**@"));
+    assert_non_null(strstr(session->notices, "no-such-vhost"));
+    session_end(session);
+}
+
+static void goes_to_the_next_url_when_one_does_not_answer(void **state)
+{
+    char urls[400];
+    (void)state;
+    snprintf(urls, sizeof(urls), "amqp://guest:guest@127.0.0.1:1//;%s", node_url());
+    struct session *session = session_new(urls);
+    session_queue(session, "failover");
+    session_start(session);
+    UNTIL(session, session->ups == 1);
+    assert_non_null(strstr(session->notices,
+                           "consumer: Cannot connect to amqp://guest:**@127.0.0.1:1//: [Errno 111] "
+                           "Connection refused.\nWill retry using next failover."));
+    assert_non_null(strstr(session->notices, "Connected to amqp://guest:**@127.0.0.1:"));
+    session_end(session);
+}
+
+static void gives_up_after_the_last_retry(void **state)
+{
+    struct session *session = session_new("amqp://127.0.0.1:1//");
+    (void)state;
+    session->config.connection_max_retries = 1;
+    session_start(session);
+    UNTIL(session, session->failed[0]);
+    assert_non_null(strstr(session->notices, "(1/1)"));
+    assert_non_null(strstr(session->failed, "Connection refused"));
+    session_end(session);
+}
+
+static void gives_up_at_once_where_retrying_is_switched_off(void **state)
+{
+    struct session *session = session_new("amqp://127.0.0.1:1//");
+    (void)state;
+    session->config.connection_retry_on_startup = false;
+    session_start(session);
+    UNTIL(session, session->failed[0]);
+    assert_string_equal(session->notices, "");
+    session_end(session);
+}
+
+static void fails_what_is_left_at_stop(void **state)
+{
+    struct session *session = session_new("amqp://127.0.0.1:1//");
+    (void)state;
+    session_start(session);
+    session_publish(session, "nobody", "m");
+    broker_stop(session->broker, 0.2);
+    struct broker_message message = {.routing_key = text_of("x")};
+    assert_int_equal(broker_publish(session->broker, &message, NULL, NULL), BROKER_ECLOSED);
+    UNTIL(session, session->stopped);
+    assert_int_equal(session->refused, 1);
+    session_end(session);
+}
+
+static void may_be_freed_or_stopped_without_a_start(void **state)
+{
+    struct broker_handler nothing = {0};
+    struct session *session = session_new(node_url());
+    (void)state;
+    struct broker *broker = broker_new(&session->loop, &session->config, &nothing, NULL);
+    broker_free(broker);
+    broker_free(NULL);
+    session_start(session);
     session_end(session);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(consumes_settles_and_publishes),
+        cmocka_unit_test(carries_every_property_header_and_byte),
+        cmocka_unit_test(leaves_out_what_is_not_set),
+        cmocka_unit_test(keeps_the_order_of_messages),
+        cmocka_unit_test(settles_what_was_decided_and_nothing_else),
+        cmocka_unit_test(sends_acks_before_it_closes),
+        cmocka_unit_test(does_not_settle_for_another_epoch),
+        cmocka_unit_test(refuses_an_oversized_body_without_reading_it),
+        cmocka_unit_test(holds_back_at_the_window_but_not_remote_control),
+        cmocka_unit_test(consumes_from_a_quorum_queue),
+        cmocka_unit_test(falls_back_to_a_window_for_each_queue),
+        cmocka_unit_test(binds_queues_and_exchanges_as_declared),
+        cmocka_unit_test(empties_the_queues_once_when_asked_to),
+        cmocka_unit_test(tells_when_a_mandatory_message_goes_nowhere),
+        cmocka_unit_test(fails_only_the_message_that_breaks_the_channel),
+        cmocka_unit_test(refuses_messages_that_amqp_cannot_carry),
+        cmocka_unit_test(takes_no_more_than_the_outbox_holds),
+        cmocka_unit_test(consumes_again_after_the_queue_was_deleted),
+        cmocka_unit_test(delivers_nothing_after_the_consumers_are_cancelled),
+        cmocka_unit_test(gives_up_on_a_queue_with_other_arguments),
+        cmocka_unit_test(gives_up_on_an_exchange_of_another_type),
+        cmocka_unit_test(gives_up_when_the_login_is_refused),
+        cmocka_unit_test(tries_again_when_the_virtual_host_is_missing),
+        cmocka_unit_test(goes_to_the_next_url_when_one_does_not_answer),
+        cmocka_unit_test(gives_up_after_the_last_retry),
+        cmocka_unit_test(gives_up_at_once_where_retrying_is_switched_off),
+        cmocka_unit_test(fails_what_is_left_at_stop),
+        cmocka_unit_test(may_be_freed_or_stopped_without_a_start),
     };
     return cmocka_run_group_tests(tests, node_start, node_stop);
 }
