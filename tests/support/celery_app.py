@@ -34,23 +34,26 @@ def echo(*args: Any, **kwargs: Any) -> Any:
 
 
 @app.task(name="example.sleep")
-def sleep(seconds: float) -> None:
+def sleep(seconds: float) -> float:
     """Wait without using CPU."""
     time.sleep(seconds)
+    return seconds
 
 
 @app.task(name="example.burn")
-def burn(seconds: float) -> None:
+def burn(seconds: float) -> float:
     """Wait using CPU."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         pass
+    return seconds
 
 
 @app.task(name="example.alloc")
-def alloc(mib: int) -> None:
+def alloc(mib: int) -> int:
     """Take memory and keep it."""
     kept.append(bytearray(os.urandom(4096) * (mib * 256)))
+    return mib
 
 
 @app.task(name="example.fail")
@@ -88,7 +91,8 @@ def append(path: str, text: str) -> None:
 
 
 @app.task(name="example.ignore_usr1")
-def ignore_usr1(seconds: float) -> None:
+def ignore_usr1(seconds: float) -> float:
     """Wait, deaf to the soft time limit."""
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     time.sleep(seconds)
+    return seconds

@@ -24,7 +24,7 @@ CALLS: list[tuple[str, tuple[object, ...], str | None]] = [
     ("example.add", (2, 3), "5"),
     ("example.add", (0.5, 0.25), "0.75"),
     ("example.echo", ("text", [1, None, True]), "[['text', [1, None, True]], {}]"),
-    ("example.sleep", (0.1,), None),
+    ("example.sleep", (0.1,), "0.1"),
     ("example.fail", ("on purpose",), "ValueError('on purpose')"),
     ("example.pid", (), None),
 ]
