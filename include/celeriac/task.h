@@ -57,12 +57,12 @@ struct celeriac_task_definition {
      * a lone *, are passed by keyword only. A call that does not fit fails with Python's TypeError
      * before the task runs. NULL: any arguments; "": none. */
     const char *signature;
+    double time_limit;      /* seconds; 0: unset */
+    double soft_time_limit; /* seconds; 0: unset */
     enum celeriac_choice acks_late;
     enum celeriac_choice reject_on_worker_lost;
     enum celeriac_choice ignore_result;
-    double time_limit;      /* seconds; 0: unset */
-    double soft_time_limit; /* seconds; 0: unset */
-    int max_retries;        /* 0: unset */
+    int max_retries; /* 0: unset */
 };
 
 /* What a library exports, under the name `celeriac_library`; CELERIAC_TASKS defines it. */
@@ -84,8 +84,7 @@ extern CELERIAC_API const struct celeriac_library celeriac_library;
 #endif
 
 /* Once a library, at file scope, without a semicolon:
- * CELERIAC_TASKS({.name = "a", .run = a}, {.name = "b", .run = b, .ignore_result = CELERIAC_YES});
- */
+ *     CELERIAC_TASKS({.name = "a", .run = a}, {.name = "b", .run = b, .acks_late = CELERIAC_NO}) */
 /* clang-format off */
 #define CELERIAC_TASKS(...)                                                                   \
     _Pragma("GCC diagnostic push") CELERIAC_PARTIAL_INITIALIZERS                              \

@@ -232,6 +232,6 @@ CELERIAC_TASKS({.name = "api.describe", .run = describe, .signature = "*rest"},
                {.name = "api.forever", .run = forever},
                {.name = "api.exit",
                 .run = library_exit,
-                .acks_late = CELERIAC_NO,
                 .time_limit = 30,
+                .acks_late = CELERIAC_NO,
                 .max_retries = CELERIAC_RETRIES_UNLIMITED})

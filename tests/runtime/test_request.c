@@ -99,6 +99,9 @@ static void refuses_what_has_no_task_and_id(void **state)
     }
     struct request request;
     assert_false(request_read(NULL, &request));
+    msgpack_object broken = parse("{\"task\": \"t\", \"id\": \"?\"}");
+    broken.via.map.ptr[1].val.via.str.ptr = "\xff";
+    assert_false(request_read(&broken, &request));
 }
 
 static void other_types_count_as_missing(void **state)

@@ -103,7 +103,7 @@ static bool bind_task(struct run *run, struct celeriac_task *task)
     const struct signature *signature = &task->task->signature;
     if (!task->task->has_signature)
         return true;
-    task->bound = msgpack_zone_malloc(task->zone, (signature->count + 1) * sizeof(task->bound[0]));
+    task->bound = msgpack_zone_malloc(task->zone, (signature->count + 1) * sizeof(void *));
     if (task->bound == NULL) {
         failure_raise_bare(&run->outcome.failure, "MemoryError");
         return false;
@@ -164,7 +164,7 @@ bool job_run(struct job *job, uint64_t number, const msgpack_object *request, st
     struct run run = {.job = job, .number = number};
     if (!request_read(request, &run.request)) {
         run.outcome.state = OUTCOME_INVALID;
-        run.outcome.reason = "the request has no task and id";
+        run.outcome.reason = "the request has no task and id in UTF-8";
         return outcome_report(&run.outcome, &job->zone, &job->report);
     }
     run_body(&run, body, observer);

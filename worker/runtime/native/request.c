@@ -4,6 +4,14 @@
 #include "worker/runtime/native/request.h"
 
 #include "codec/serializer.h"
+#include "codec/utf8.h"
+
+/* What goes into every result: it must be fit for every serializer. */
+static bool is_text(const msgpack_object *value)
+{
+    struct text text;
+    return value_as_text(value, &text) && utf8_is_valid(text);
+}
 
 bool request_read(const msgpack_object *map, struct request *ret)
 {
@@ -12,9 +20,10 @@ bool request_read(const msgpack_object *map, struct request *ret)
                               .delivery_info = value_get(map, "delivery_info"),
                               .accept = value_get(map, "accept"),
                               .result_serializer = {"json", 4}};
-    if (!value_as_text(value_get(map, "task"), &request.task) ||
-        !value_as_text(value_get(map, "id"), &request.id))
+    if (!is_text(value_get(map, "task")) || !is_text(value_get(map, "id")))
         return false;
+    value_as_text(value_get(map, "task"), &request.task);
+    value_as_text(value_get(map, "id"), &request.id);
     const msgpack_object *limits = value_get(map, "timelimit");
     value_as_double(value_at(limits, 0), &request.hard_limit);
     value_as_double(value_at(limits, 1), &request.soft_limit);
@@ -28,7 +37,9 @@ bool request_read(const msgpack_object *map, struct request *ret)
 static struct text text_under(const msgpack_object *map, const char *name)
 {
     struct text text = {NULL, 0};
-    value_as_text(value_get(map, name), &text);
+    const msgpack_object *value = value_get(map, name);
+    if (is_text(value))
+        value_as_text(value, &text);
     return text;
 }
 

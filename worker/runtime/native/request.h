@@ -20,10 +20,10 @@ struct request {
     const msgpack_object *accept;
 };
 
-/* False if `map` is no map with a task and an id; *ret is untouched then. */
+/* False if `map` is no map with a task and an id in UTF-8; *ret is untouched then. */
 MUST_CHECK bool request_read(const msgpack_object *map, struct request *ret);
 
-/* A text of the headers or properties; no text if it is not there or no str. */
+/* A text of the headers or properties; no text if it is not there, no str or not UTF-8. */
 struct text request_header(const struct request *request, const char *name);
 struct text request_property(const struct request *request, const char *name);
 
