@@ -178,7 +178,12 @@ static const struct broker_handler handler = {
 
 static void on_tick(uv_timer_t *tick)
 {
-    (void)tick;
+    struct session *session = tick->data;
+    uint64_t now = uv_hrtime() / 1000000;
+    uint64_t gap = now - session->last_tick_ms;
+    if (session->last_tick_ms && gap > session->longest_gap_ms)
+        session->longest_gap_ms = gap;
+    session->last_tick_ms = now;
 }
 
 struct session *session_new(const char *urls)
@@ -191,6 +196,7 @@ struct session *session_new(const char *urls)
         fail_msg("%s", error);
     uv_loop_init(&session->loop);
     uv_timer_init(&session->loop, &session->tick);
+    session->tick.data = session;
     uv_timer_start(&session->tick, on_tick, 20, 20);
     session->config = (struct broker_config){
         .urls = session->urls,

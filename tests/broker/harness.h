@@ -44,7 +44,8 @@ struct session {
     struct broker_delivery *deliveries[SESSION_DELIVERIES]; /* owned */
     size_t received;
     size_t published, refused;
-    char refusal[1024]; /* the last one */
+    char refusal[1024];                    /* the last one */
+    uint64_t last_tick_ms, longest_gap_ms; /* of the loop, which ticks every 20 ms */
 };
 
 /* On the heap. No queue yet. */
