@@ -158,6 +158,14 @@ static void take_name(const struct child_config *config)
     log_init(name, config->log_level);
 }
 
+static void release(struct child *child)
+{
+    job_done(&child->job);
+    frame_reader_done(&child->reader);
+    buffer_done(&child->output);
+    close(child->memory_fd);
+}
+
 int child_run(const struct child_config *config)
 {
     struct child child = {.page_kib = (uint64_t)sysconf(_SC_PAGESIZE) / 1024};
@@ -170,5 +178,7 @@ int child_run(const struct child_config *config)
     buffer_init(&child.output, FRAME_MAX);
     if (!frame_reader_init(&child.reader) || !job_init(&child.job, config->library))
         return fail(&child, "out of memory for a child");
-    return serve(&child);
+    int status = serve(&child);
+    release(&child);
+    return status;
 }
