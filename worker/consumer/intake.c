@@ -42,12 +42,18 @@ static void log_refusal(enum log_level level, const struct request *request, con
              delivery->body.size, delivery->redelivered ? "yes" : "no");
 }
 
-static enum step refuse(struct request *request, enum broker_verb verb, const char *what,
-                        const char *why)
+/* How a kind of refusal ends and how loudly, as in Celery. */
+struct refusal {
+    enum broker_verb verb;
+    enum log_level level;
+    const char *what;
+};
+
+static enum step refuse(struct request *request, const struct refusal *refusal, const char *why)
 {
-    request->verb = verb;
-    log_refusal(verb == BROKER_ACK ? LOG_CRITICAL : LOG_ERROR, request, what, why);
-    outcome_close(request, verb);
+    request->verb = refusal->verb;
+    log_refusal(refusal->level, request, refusal->what, why);
+    outcome_close(request, refusal->verb);
     return TAKEN;
 }
 
@@ -114,7 +120,8 @@ static enum step check_content_type(struct request *request)
         if (*accepted++ == serializer)
             return GO_ON;
     }
-    return refuse(request, BROKER_REJECT, "Refusing to decode message",
+    static const struct refusal refusal = {BROKER_REJECT, LOG_ERROR, "Refusing to decode message"};
+    return refuse(request, &refusal,
                   serializer == NULL ? "celeriac cannot read its content type"
                                      : "its content type is not in accept_content");
 }
@@ -186,8 +193,9 @@ static enum step submit(struct request *request)
 {
     int error = request_pack(request);
     if (error != 0)
-        return refuse(request, BROKER_REJECT, "Cannot hand the task to a child",
-                      codec_strerror(error));
+        return refuse(
+            request, &(struct refusal){BROKER_REJECT, LOG_ERROR, "Cannot hand the task to a child"},
+            codec_strerror(error));
     request_set_state(request, REQUEST_SUBMITTED);
     pool_submit(request->consumer->pool, &request->job);
     return TAKEN;
@@ -220,15 +228,12 @@ static struct request *request_of(struct consumer *consumer, struct broker_deliv
 }
 
 /* Rows A, B, C, G, I: what is no task message that can be looked up by name. */
-static void refuse_kind(struct request *request, enum task_message_kind kind, const char *why)
-{
-    if (kind == TASK_MESSAGE_UNDECODABLE)
-        refuse(request, BROKER_ACK, "Can't decode message body", why);
-    else if (kind == TASK_MESSAGE_NOT_A_TASK)
-        refuse(request, BROKER_REJECT, "Received and deleted unknown message", why);
-    else
-        refuse(request, BROKER_REJECT, "Received invalid task message", why);
-}
+static const struct refusal refusals[] = {
+    [TASK_MESSAGE_UNDECODABLE] = {BROKER_ACK, LOG_CRITICAL, "Can't decode message body"},
+    [TASK_MESSAGE_NOT_A_TASK] = {BROKER_REJECT, LOG_WARNING,
+                                 "Received and deleted unknown message"},
+    [TASK_MESSAGE_INVALID] = {BROKER_REJECT, LOG_ERROR, "Received invalid task message"},
+};
 
 void intake_delivery(void *context, struct broker_delivery *delivery)
 {
@@ -249,7 +254,7 @@ void intake_delivery(void *context, struct broker_delivery *delivery)
     if (kind == TASK_MESSAGE_OK)
         run_steps(request, steps_of_delivery);
     else
-        refuse_kind(request, kind, reason.text);
+        refuse(request, &refusals[kind], reason.text);
 }
 
 void intake_oversized(void *context, struct broker_delivery *delivery, uint64_t size)
@@ -261,7 +266,7 @@ void intake_oversized(void *context, struct broker_delivery *delivery, uint64_t 
     char why[96];
     snprintf(why, sizeof(why), "its body of %llu bytes is larger than this worker takes",
              (unsigned long long)size);
-    refuse(request, BROKER_REJECT, "Refusing message", why);
+    refuse(request, &(struct refusal){BROKER_REJECT, LOG_ERROR, "Refusing message"}, why);
 }
 
 static void on_eta_timer(uv_timer_t *timer)
