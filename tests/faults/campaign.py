@@ -33,10 +33,11 @@ sys.path.insert(0, str(TESTS))
 sys.dont_write_bytecode = True
 
 from faults.ledger import Account, read_lines, settle_accounts  # noqa: E402
-from faults.site import KINDS, Site  # noqa: E402
+from faults.site import KINDS, Site, fault_tasks, make_worker  # noqa: E402
 from support.amqp import Client  # noqa: E402
 from support.process import Timeout, leave_on_signals  # noqa: E402
 from support.rabbitmq import RabbitMQ  # noqa: E402
+from support.worker import BaseWorker  # noqa: E402
 
 QUEUE = "celery"
 ANSWERS = "answers"
@@ -45,6 +46,33 @@ EVERY = {"child": 70, "forkserver": 250, "main": 250, "broker": 1000, "cut": 250
 POLL_SECONDS = 0.0005
 STALL_SECONDS = 40.0
 QUIET_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be done."""
+
+    worker: str
+    tasks: int
+    seed: int
+    seconds: float
+    work: float = 0.0
+    quorum: bool = False
+    concurrency: int = 4
+    build: Path | None = None
+
+    def make_worker(self, url: str, mark: str) -> BaseWorker:
+        """A worker that is not started yet."""
+        args = ("--set", "task_default_queue_type=quorum") if self.quorum else ()
+        app = fault_tasks(self.build) if self.work else None
+        return make_worker(self.worker, url, *args, concurrency=self.concurrency, mark=mark,
+                           app=app, build=self.build)
+
+    def send(self, client: Client, path: str, text: str) -> None:
+        """Publish the task whose id is its text."""
+        name = "fault.slow_append" if self.work else "example.append"
+        args = (path, text, self.work) if self.work else (path, text)
+        client.send_task(name, args, QUEUE, task_id=text, reply_to=ANSWERS)
 
 
 @dataclass
@@ -95,18 +123,14 @@ def plan(tasks: int, chance: random.Random) -> list[tuple[int, str]]:
 class Campaign:
     """One run of all tasks through one kind of worker."""
 
-    def __init__(self, broker: RabbitMQ, kind: str, tasks: int, seed: int, seconds: float,
-                 concurrency: int = 4, vhost: str = "/", build: Path | None = None,
-                 quorum: bool = False) -> None:
-        self._chance = random.Random(seed)
-        self._seed = seed
-        self._plan = plan(tasks, self._chance)
-        self._ids = [str(uuid.UUID(int=self._chance.getrandbits(128))) for _ in range(tasks)]
-        self._deadline = time.monotonic() + seconds
-        args = ("--set", "task_default_queue_type=quorum") if quorum else ()
-        self._site = Site(broker, kind, concurrency, self._chance, vhost, build, args)
+    def __init__(self, broker: RabbitMQ, order: Order, vhost: str = "/") -> None:
+        self._order = order
+        self._chance = random.Random(order.seed)
+        self._plan = plan(order.tasks, self._chance)
+        self._ids = [str(uuid.UUID(int=self._chance.getrandbits(128))) for _ in range(order.tasks)]
+        self._deadline = time.monotonic() + order.seconds
+        self._site = Site(broker, order.worker, self._chance, vhost, order.make_worker)
         self._url = broker.url_of(vhost)
-        self._arguments = {"x-queue-type": "quorum"} if quorum else {}
         self.log = ""
         self._stalls = 0
         self._grown_at = time.monotonic()
@@ -132,12 +156,12 @@ class Campaign:
     def _publish(self) -> None:
         with Client(self._url, 60) as client:
             client.channel.exchange_declare(QUEUE, "direct", durable=True, auto_delete=False)
-            client.declare(QUEUE, arguments=self._arguments)
+            client.declare(QUEUE, arguments={"x-queue-type": "quorum"} if self._order.quorum
+                           else None)
             client.channel.queue_bind(QUEUE, QUEUE, QUEUE)
             client.declare(ANSWERS)
             for one in self._ids:
-                client.send_task("example.append", (str(self._file), one), QUEUE, task_id=one,
-                                 reply_to=ANSWERS)
+                self._order.send(client, str(self._file), one)
             client.wait_ready(QUEUE, len(self._ids), 60)
 
     def _count_lines(self) -> int:
@@ -214,7 +238,7 @@ class Campaign:
         account = settle_accounts(self._ids, read_lines(self._file), site.witness.by_task())
         results, failures = self._answers()
         sanitizer = "".join(worker.sanitizer_report() for worker in site.workers)
-        return Report(site.kind, self._seed, account, site.harm, results, failures,
+        return Report(site.kind, self._order.seed, account, site.harm, results, failures,
                       site.left_over, site.exits, self._stalls, left, site.witness.violations,
                       seconds, sanitizer)
 
@@ -226,6 +250,9 @@ def _arguments() -> argparse.Namespace:
                         help="may be repeated (default: celeriac)")
     parser.add_argument("--tasks", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=None, help="default: drawn, and printed")
+    parser.add_argument("--work", type=float, default=0, metavar="MS",
+                        help="tasks that take so long (fault.slow_append), for more hits; needs a "
+                             "build with tests")
     parser.add_argument("--concurrency", type=int, default=4)
     parser.add_argument("--queue-type", choices=("classic", "quorum"), default="classic",
                         help="quorum: celeriac only")
@@ -237,10 +264,10 @@ def _arguments() -> argparse.Namespace:
 
 
 def _run_one(options: argparse.Namespace, kind: str, seed: int) -> Report:
+    order = Order(kind, options.tasks, seed, options.seconds, options.work / 1000,
+                  options.queue_type == "quorum", options.concurrency, options.build.resolve())
     with RabbitMQ() as broker:
-        campaign = Campaign(broker, kind, options.tasks, seed, options.seconds,
-                            options.concurrency, build=options.build.resolve(),
-                            quorum=options.queue_type == "quorum")
+        campaign = Campaign(broker, order)
         try:
             return campaign.run()
         finally:

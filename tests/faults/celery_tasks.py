@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The Celery app of the comparisons: the example tasks, fault.hold, and settings from outside."""
+"""The Celery app of the comparisons: example and fault tasks, and settings from outside."""
 
 from __future__ import annotations
 
@@ -23,3 +23,11 @@ def hold(path: str, text: str) -> str:
         time.sleep(0.02)
     append(path, f"end {text}")
     return text
+
+
+@app.task(name="fault.slow_append")
+def slow_append(path: str, text: str, seconds: float) -> None:
+    """Append the text in the middle of so many seconds."""
+    time.sleep(seconds / 2)
+    append(path, text)
+    time.sleep(seconds / 2)

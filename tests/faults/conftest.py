@@ -11,9 +11,10 @@ import pytest
 
 from faults.held import Held
 from faults.proxy import Proxy
+from faults.site import fault_tasks
 from faults.witness import Witness
 from support.rabbitmq import RabbitMQ
-from support.worker import Worker, build_folder
+from support.worker import Worker
 
 
 @pytest.fixture(scope="session")
@@ -49,8 +50,7 @@ def fault_worker(worker: Callable[..., Worker], proxy: Proxy,
     """Start celeriac with fault.hold, behind the proxy unless url= says otherwise."""
 
     def start(*args: str, query: str = "", url: str = "", **options: object) -> Worker:
-        library = build_folder() / "tests" / "faults" / "libfault_tasks.so"
         return worker("--result-backend", "rpc://", "--set", "result_persistent=true", *args,
-                      url=(url or proxy.url(broker_url)) + query, app=library, **options)
+                      url=(url or proxy.url(broker_url)) + query, app=fault_tasks(), **options)
 
     return start

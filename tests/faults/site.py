@@ -9,13 +9,13 @@ import random
 import signal
 import uuid
 from pathlib import Path
-from typing import Mapping, Sequence
+from typing import Callable, Mapping
 
 from faults.proxy import Proxy
 from faults.witness import Witness
 from support.process import Timeout, alive, kill_all, start_time, wait_until
 from support.rabbitmq import RabbitMQ
-from support.worker import BaseWorker, CeleryWorker, Worker
+from support.worker import BaseWorker, CeleryWorker, Worker, build_folder
 
 MARK = "CELERIAC_FAULTS_MARK"
 LEAN = ("--without-gossip", "--without-mingle", "--without-heartbeat")
@@ -63,12 +63,17 @@ def forkserver_of(worker: BaseWorker) -> int:
     return max(found, key=start_time) if found else 0
 
 
-def make_worker(kind: str, url: str, concurrency: int, mark: str, build: Path | None = None,
-                *args: str) -> BaseWorker:
-    """A worker of that kind, not started yet."""
+def fault_tasks(build: Path | None = None) -> Path:
+    """The shared library with the fault tasks."""
+    return (build or build_folder()) / "tests" / "faults" / "libfault_tasks.so"
+
+
+def make_worker(kind: str, url: str, *args: str, concurrency: int, mark: str = "",
+                app: Path | None = None, build: Path | None = None) -> BaseWorker:
+    """A worker of that kind, not started yet; app is celeriac's, the example tasks if left out."""
     if kind == "celeriac":
         return Worker(url, "--result-backend", "rpc://", "--set", "result_persistent=true", *args,
-                      concurrency=concurrency, env={MARK: mark}, build=build)
+                      app=app, concurrency=concurrency, env={MARK: mark}, build=build)
     settings = json.dumps({**CELERY_SETTINGS[kind], "result_persistent": True})
     return CeleryWorker(url, *LEAN, *args, app="faults.celery_tasks", concurrency=concurrency,
                         env={MARK: mark, "FAULTS_CELERY_SETTINGS": settings})
@@ -77,8 +82,9 @@ def make_worker(kind: str, url: str, concurrency: int, mark: str, build: Path | 
 class Site:
     """One broker and one worker, which is started again whenever its main process is killed."""
 
-    def __init__(self, broker: RabbitMQ, kind: str, concurrency: int, chance: random.Random,
-                 vhost: str = "/", build: Path | None = None, args: Sequence[str] = ()) -> None:
+    def __init__(self, broker: RabbitMQ, kind: str, chance: random.Random, vhost: str,
+                 make: Callable[[str, str], BaseWorker]) -> None:
+        """make(url, mark) gives a worker that is not started yet."""
         self.broker = broker
         self.kind = kind
         self.witness = Witness()
@@ -88,10 +94,8 @@ class Site:
         self.exits: list[int] = []
         self.workers: list[BaseWorker] = []
         self._url = broker.url_of(vhost)
-        self._concurrency = concurrency
+        self._make = make
         self._chance = chance
-        self._build = build
-        self._args = tuple(args)
         self._mark = ""
 
     @property
@@ -102,8 +106,7 @@ class Site:
     def start_worker(self, ready: bool = True) -> None:
         """Start a worker; wait until it consumes if ready."""
         self._mark = uuid.uuid4().hex
-        worker = make_worker(self.kind, self.proxy.url(self._url), self._concurrency, self._mark,
-                             self._build, *self._args)
+        worker = self._make(self.proxy.url(self._url), self._mark)
         self.workers.append(worker)
         worker.launch()
         if ready:

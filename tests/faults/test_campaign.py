@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from faults.campaign import Campaign, plan
+from faults.campaign import Campaign, Order, plan
 from faults.ledger import settle_accounts
 from faults.witness import Delivery, Frames
 from support.rabbitmq import RabbitMQ
@@ -20,7 +20,8 @@ COPY = Delivery(1, 9, False, "q", "a", lost_count=1)
 @pytest.mark.timeout(110)
 def test_random_kills_lose_nothing_and_repeat_nothing_without_excuse(
         rabbitmq: RabbitMQ, vhost: str) -> None:
-    campaign = Campaign(rabbitmq, "celeriac", tasks=600, seed=20260, seconds=100, vhost=vhost)
+    campaign = Campaign(rabbitmq, Order("celeriac", tasks=600, seed=20260, seconds=100, work=0.005),
+                        vhost)
     report = campaign.run()
     told = "\n".join(f"{name:40} {value}" for name, value in report.rows())
     print(told)

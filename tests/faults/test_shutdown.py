@@ -69,7 +69,7 @@ def test_warm_shutdown_returns_what_waits_while_tasks_still_run(
     worker = fault_worker(concurrency=2)
     fill_window(held, witness, 2, 4)
     held.send(3, eta=in_an_hour())
-    wait_until(lambda: len(witness.deliveries) == 8, 10, "full window")
+    wait_until(lambda: len(witness.deliveries) == 9, 10, "full window")
     worker.signal(signal.SIGTERM)
     held.wait_ready(7, 2)
     assert worker.running() and held.ends() == 0
