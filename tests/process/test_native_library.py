@@ -56,6 +56,14 @@ def test_missing_symbol_is_named(tmp_path: Path) -> None:
         f"cannot load the task library: {library}: undefined symbol: nowhere"
 
 
+def test_name_without_a_folder_is_a_file_here(tmp_path: Path,
+                                              monkeypatch: pytest.MonkeyPatch) -> None:
+    library = compile_library(f'{RUN} CELERIAC_TASKS({{.name = "t", .run = run}})', tmp_path)
+    monkeypatch.chdir(tmp_path)
+    with Native(library.name) as native:
+        assert native.description["tasks"] == {"t": {}}
+
+
 def test_library_without_tasks_is_none(tmp_path: Path) -> None:
     library = compile_library("int answer(void);\nint answer(void) { return 42; }", tmp_path)
     assert start_error(library) == \

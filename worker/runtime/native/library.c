@@ -5,6 +5,7 @@
 #include "worker/runtime/native/library.h"
 
 #include <dlfcn.h>
+#include <limits.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -120,11 +121,21 @@ static bool read_tasks(const struct celeriac_library *exported, struct library *
     return true;
 }
 
+/* A name without a slash is a file here, as everywhere else, not one of the system's libraries. */
+static void *load(const char *path)
+{
+    char local[PATH_MAX];
+    dlerror();
+    if (strchr(path, '/') != NULL)
+        return dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    snprintf(local, sizeof(local), "./%s", path);
+    return dlopen(local, RTLD_NOW | RTLD_LOCAL);
+}
+
 bool library_open(const char *path, struct library *ret, char *error)
 {
     struct library library = {.tasks = NULL};
-    dlerror();
-    library.handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    library.handle = load(path);
     if (library.handle == NULL)
         return refuse(error, "cannot load the task library: %s", dlerror());
     const struct celeriac_library *exported = dlsym(library.handle, "celeriac_library");
