@@ -69,6 +69,8 @@ static void on_ended(void *context, struct pool_job *job, const struct pool_endi
         snprintf(run->document, sizeof(run->document), "%.*s", (int)ending->document.size,
                  ending->document.data);
         run->document_size = ending->document.size;
+        run->as_expected = run->expect != NULL &&
+                           memcmp(run->expect, ending->document.data, run->document_size) == 0;
     }
     if (harness->on_ended != NULL)
         harness->on_ended(harness, run);
@@ -121,7 +123,7 @@ static void on_deadline(uv_timer_t *timer)
     ((struct harness *)timer->data)->timed_out = true;
 }
 
-void harness_start(struct harness *harness)
+void harness_create(struct harness *harness)
 {
     static const struct pool_handler handler = {
         on_hello, on_dispatch, on_started, on_soft_limit,
@@ -132,6 +134,11 @@ void harness_start(struct harness *harness)
     harness->deadline.data = harness;
     harness->pool = pool_new(&harness->loop, &harness->config, &handler, harness);
     assert_non_null(harness->pool);
+}
+
+void harness_start(struct harness *harness)
+{
+    harness_create(harness);
     assert_int_equal(pool_start(harness->pool), 0);
 }
 
@@ -181,6 +188,23 @@ struct run *harness_submit(struct harness *harness, const char *body)
     struct run *run = harness_run(harness, body);
     pool_submit(harness->pool, &run->job);
     return run;
+}
+
+struct run *harness_start_job(struct harness *harness, const char *body)
+{
+    struct run *run = harness_run(harness, body);
+    run->job.want_started = true;
+    pool_submit(harness->pool, &run->job);
+    harness_until_started(harness, run);
+    return run;
+}
+
+pid_t harness_child(struct harness *harness)
+{
+    struct run *run = harness_submit(harness, "pid");
+    harness_until_ended(harness, run);
+    assert_int_equal(run->ending.verdict, POOL_DONE);
+    return run->ending.pid;
 }
 
 /* --- waiting --- */
@@ -309,11 +333,11 @@ bool harness_exists(pid_t pid)
     return kill(pid, 0) == 0;
 }
 
-static pid_t parent_of(const char *pid)
+static pid_t parent_of(pid_t pid)
 {
     char path[64];
     int parent = 0;
-    snprintf(path, sizeof(path), "/proc/%s/stat", pid);
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
     FILE *file = fopen(path, "r");
     if (file == NULL)
         return 0;
@@ -329,7 +353,7 @@ pid_t harness_forkserver(void)
     DIR *folder = opendir("/proc");
     for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
         pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
-        if (pid > 0 && parent_of(entry->d_name) == getpid() && getsid(pid) == pid)
+        if (pid > 0 && parent_of(pid) == getpid() && getsid(pid) == pid)
             found = pid > found ? pid : found;
     }
     closedir(folder);

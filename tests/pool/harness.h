@@ -23,6 +23,8 @@ struct run {
     struct pool_ending ending; /* report and document are gone, these are copies: */
     char state[16], document[512];
     size_t document_size;
+    const char *expect; /* the document is to be these document_size bytes; may be NULL */
+    bool as_expected;
     double started_at, ended_at; /* pool's clock */
     uint64_t order;              /* of the endings */
 };
@@ -46,6 +48,7 @@ struct harness {
 /* The scripted runtime with `words` (NULL at the end) as its arguments; 2 children. Tests change
  * config before harness_start. */
 struct harness *harness_new(const char *const *words);
+void harness_create(struct harness *harness); /* the pool, without starting it */
 void harness_start(struct harness *harness);
 /* Start, and wait until all children are ready. */
 void harness_start_ready(struct harness *harness);
@@ -56,6 +59,11 @@ void harness_free(struct harness *harness);
 /* The next unused run, with this body; not submitted. */
 struct run *harness_run(struct harness *harness, const char *body);
 struct run *harness_submit(struct harness *harness, const char *body);
+
+/* With want_started; returns when it has started. */
+struct run *harness_start_job(struct harness *harness, const char *body);
+/* The pid of some child that is idle. */
+pid_t harness_child(struct harness *harness);
 
 /* Runs the loop until done(context); the test fails after `seconds`. */
 void harness_until(struct harness *harness, bool (*done)(struct harness *, void *), void *context,

@@ -331,17 +331,25 @@ static void do_close(struct child *child, const char *argument)
     rest(1000);
 }
 
-/* Leaves behind a process that holds the socket: "N" ends in the same group, "setsid N" escapes it.
- */
+/* Leaves behind a process that holds the socket, in a session of its own, and dies. */
+static void do_holder(struct child *child, const char *argument)
+{
+    (void)child;
+    if (fork() == 0) {
+        setsid();
+        rest(strtod(argument, NULL));
+        _exit(0);
+    }
+    _exit(5);
+}
+
+/* Tells the pid of a process in its group, and dies. */
 static void do_grandchild(struct child *child, const char *argument)
 {
     pid_t pid = fork();
     if (pid < 0)
         die("fork");
     if (pid == 0) {
-        signal(SIGTERM, SIG_DFL);
-        if (strncmp(argument, "setsid ", 7) == 0 && setsid() > 0)
-            argument += 7;
         rest(strtod(argument, NULL));
         _exit(0);
     }
@@ -411,6 +419,7 @@ static const struct command {
     {"rss", do_rss},
     {"close", do_close},
     {"grandchild", do_grandchild},
+    {"holder", do_holder},
     {"pid", do_pid},
     {"descriptors", do_descriptors},
     {"inherited", do_inherited},

@@ -1,21 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Owns one child process: its birth, its states, its signals and its end. An end has three heralds
- * (EOF on the socket, the pidfd, EXITED or our own wait), in any order; whatever the child has
- * written is read before it is buried. Must not know what a job is, beyond that it has one. */
+/* Owns one child process as long as it lives: its birth, its states, its frames, its deadlines.
+ * Must not know what a job is, beyond that the child has one. */
 
 #include <assert.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "worker/pool/internal.h"
 #include "worker/pool/process.h"
-
-/* Seconds that the status of a child that has ended may take. */
-static const double STATUS_TIMEOUT = 1;
 
 /* --- states --- */
 
@@ -44,7 +38,9 @@ static const unsigned allowed[CHILD_STATES] = {
 void child_set_state(struct pool_child *child, enum child_state state)
 {
     struct pool *pool = child->pool;
-    assert((allowed[child->state] & (1U << state)) != 0);
+    bool fine = (allowed[child->state] & (1U << state)) != 0;
+    assert(fine);
+    (void)fine;
     if (child->state == CHILD_IDLE)
         LIST_REMOVE(child, idle);
     pool->states[child->state]--;
@@ -55,10 +51,11 @@ void child_set_state(struct pool_child *child, enum child_state state)
         LIST_INSERT_HEAD(&pool->idle, child, idle);
 }
 
-static void watch_deadline(struct pool_child *child, double deadline)
+void child_set_deadline(struct pool_child *child, double deadline)
 {
     child->deadline = deadline;
-    limits_watch(child->pool, deadline);
+    if (deadline > 0)
+        limits_watch(child->pool, deadline);
 }
 
 /* --- signals --- */
@@ -69,63 +66,14 @@ void child_signal(struct pool_child *child, int signal, int value)
         process_signal(child->pid, child->pidfd, signal, value);
 }
 
-/* --- the way down --- */
-
-/* A child that dies before it was ever ready will do so again: the next one waits. */
-static void count_failure(struct pool_child *child)
-{
-    struct pool *pool = child->pool;
-    bool excused = child->ready || child->server == NULL || pool_stopping(pool);
-    if (child->state != CHILD_STARTING || excused)
-        return;
-    pool->stats.failures++;
-    restart_failed(&pool->child_restart, pool_now());
-}
-
-static void die(struct pool_child *child)
-{
-    double patience = child->gone ? STATUS_TIMEOUT : child->pool->config.kill_timeout;
-    count_failure(child);
-    child_set_state(child, CHILD_DYING);
-    slot_release(child);
-    watch_deadline(child, pool_now() + patience);
-}
-
-/* Killing what has ended already is harmless, and keeps its status. */
-static void put_down(struct pool_child *child)
-{
-    if (child->state != CHILD_DYING)
-        die(child);
-    if (child->pid > 0)
-        child_signal(child, SIGKILL, 0);
-    else
-        link_hang_up(&child->link);
-    pool_settle(child->pool);
-}
-
-void child_kill(struct pool_child *child, enum verdict_reason reason)
-{
-    if (child->state == CHILD_DEAD)
-        return;
-    if (child->reason == VERDICT_BY_ITSELF) {
-        child->reason = reason;
-        child->signal = SIGKILL;
-    }
-    child->expected = true;
-    put_down(child);
-}
-
-void child_cut(struct pool_child *child)
-{
-    put_down(child);
-}
+/* --- leaving --- */
 
 void child_let_go(struct pool_child *child)
 {
     child->expected = true;
     child_set_state(child, CHILD_RETIRING);
     slot_release(child);
-    watch_deadline(child, pool_now() + child->pool->config.kill_timeout);
+    child_set_deadline(child, pool_now() + child->pool->config.kill_timeout);
     pool_settle(child->pool);
 }
 
@@ -138,125 +86,7 @@ void child_retire(struct pool_child *child)
     if (sent)
         child_let_go(child);
     else
-        put_down(child);
-}
-
-static void describe_end(const struct pool_child *child, char *buffer, size_t size)
-{
-    char status[64] = "an unknown status", peak[64] = "";
-    if (child->has_status)
-        reap_describe(child->status, status, sizeof(status));
-    bool killed =
-        child->has_status && WIFSIGNALED(child->status) && WTERMSIG(child->status) == SIGKILL;
-    if (killed && child->peak_kib > 0)
-        snprintf(peak, sizeof(peak), ", its memory peaked at %llu KiB",
-                 (unsigned long long)child->peak_kib);
-    snprintf(buffer, size, "exited with '%s'%s%s", status,
-             child->ready ? "" : " before it was ready", peak);
-}
-
-static void report_end(const struct pool_child *child)
-{
-    char text[256];
-    describe_end(child, text, sizeof(text));
-    pool_notice(child->pool, child->expected ? POOL_DEBUG : POOL_ERROR,
-                "Process 'ForkPoolWorker-%u' pid:%d %s", child->slot, (int)child->pid, text);
-}
-
-static void on_closed(struct pool_child *child)
-{
-    struct pool *pool = child->pool;
-    if (--child->handles == 0) {
-        LIST_REMOVE(child, all);
-        pool->states[CHILD_DEAD]--;
-        link_done(&child->link);
-        free(child);
-    }
-    pool_handle_closed(pool);
-}
-
-static void on_link_closed(uv_handle_t *handle)
-{
-    on_closed(CONTAINER_OF(handle, struct pool_child, link.poll));
-}
-
-static void on_exit_poll_closed(uv_handle_t *handle)
-{
-    on_closed(CONTAINER_OF(handle, struct pool_child, exit_poll));
-}
-
-static void bury(struct pool_child *child)
-{
-    struct pool *pool = child->pool;
-    child_set_state(child, CHILD_DEAD);
-    child->deadline = 0;
-    report_end(child);
-    if (child->job != NULL)
-        run_dropped(child);
-    link_close(&child->link, on_link_closed);
-    if (child->handles > 1)
-        uv_close((uv_handle_t *)&child->exit_poll, on_exit_poll_closed);
-    if (child->pidfd >= 0)
-        close(child->pidfd);
-    pool_settle(pool);
-}
-
-/* --- the heralds of an end --- */
-
-/* Nothing more can come than is in the socket now (others may hold the other end, but it was the
- * child's). */
-static void read_last_words(struct pool_child *child)
-{
-    child->gone = true;
-    if (child->state != CHILD_DYING)
-        die(child);
-    link_drain(&child->link);
-    link_stop(&child->link);
-}
-
-void child_exited(struct pool_child *child, const int *status)
-{
-    if (child->state == CHILD_DEAD)
-        return;
-    if (status != NULL) {
-        child->has_status = true;
-        child->status = *status;
-    }
-    read_last_words(child);
-    bury(child);
-}
-
-/* What the kernel knows about an orphan that has ended: if it is nobody's any more, its forkserver
- * had reaped it. */
-static void ask_kernel(struct pool_child *child)
-{
-    int status;
-    int rc = reap_one(child->pid, &status);
-    if (rc != 0)
-        child_exited(child, rc > 0 ? &status : NULL);
-}
-
-void child_orphaned(struct pool_child *child)
-{
-    child->server = NULL;
-    if (child->state == CHILD_DEAD)
-        return;
-    if (child->pid == 0)
-        child_exited(child, NULL);
-    else if (child->gone)
-        ask_kernel(child);
-}
-
-static void on_exit_poll(uv_poll_t *poll, int status, int events)
-{
-    (void)status, (void)events;
-    struct pool_child *child = CONTAINER_OF(poll, struct pool_child, exit_poll);
-    uv_poll_stop(poll);
-    read_last_words(child);
-    watch_deadline(child, pool_now() + STATUS_TIMEOUT);
-    if (child->server == NULL)
-        ask_kernel(child);
-    pool_settle(child->pool);
+        death_cut(child);
 }
 
 static void on_end(struct link *link, enum link_status status)
@@ -270,10 +100,8 @@ static void on_end(struct link *link, enum link_status status)
     } else if (child->state == CHILD_RETIRING) {
         return; /* it is on its way */
     }
-    put_down(child);
-    double deadline = pool_now() + STATUS_TIMEOUT;
-    if (child->state == CHILD_DYING && deadline < child->deadline)
-        watch_deadline(child, deadline);
+    death_cut(child);
+    death_hurry(child);
 }
 
 /* --- frames --- */
@@ -384,17 +212,8 @@ int child_spawn(struct pool *pool, struct forkserver *server, uint32_t slot,
     pool->stats.spawned++;
     LIST_INSERT_HEAD(&pool->children, child, all);
     *ret = child;
-    watch_deadline(child, pool_now() + pool->config.start_timeout);
+    child_set_deadline(child, pool_now() + pool->config.start_timeout);
     return 0;
-}
-
-static void watch_exit(struct pool_child *child)
-{
-    if (uv_poll_init(child->pool->loop, &child->exit_poll, child->pidfd) != 0)
-        return; /* the socket and EXITED will do */
-    uv_poll_start(&child->exit_poll, UV_READABLE, on_exit_poll);
-    child->handles++;
-    child->pool->handles++;
 }
 
 void child_spawned(struct pool_child *child, pid_t pid, int pidfd)
@@ -402,7 +221,7 @@ void child_spawned(struct pool_child *child, pid_t pid, int pidfd)
     child->pid = pid;
     child->pidfd = pidfd;
     if (pidfd >= 0)
-        watch_exit(child);
+        death_watch(child);
     if (child->state == CHILD_DYING)
         child_signal(child, SIGKILL, 0);
     become_usable(child);
@@ -422,7 +241,7 @@ static void never_ready(struct pool_child *child)
                 "Process 'ForkPoolWorker-%u' pid:%d was not ready within %g s: it is killed",
                 child->slot, (int)child->pid, limit);
     child->expected = true;
-    put_down(child);
+    death_cut(child);
 }
 
 static void never_left(struct pool_child *child)
@@ -430,7 +249,7 @@ static void never_left(struct pool_child *child)
     pool_notice(child->pool, POOL_WARNING,
                 "Process 'ForkPoolWorker-%u' pid:%d did not leave within %g s: it is killed",
                 child->slot, (int)child->pid, child->pool->config.kill_timeout);
-    put_down(child);
+    death_cut(child);
 }
 
 void child_expired(struct pool_child *child, double now)
@@ -449,5 +268,5 @@ void child_expired(struct pool_child *child, double now)
     else if (child->state == CHILD_RETIRING)
         never_left(child);
     else if (child->state == CHILD_DYING)
-        bury(child);
+        death_exited(child, NULL);
 }

@@ -188,7 +188,7 @@ static bool on_exited(struct forkserver *server, const struct frame *frame)
     if (pid == 0) {
         pool_notice(server->pool, POOL_ERROR, "Process 'ForkPoolWorker-%u' was not made: %s",
                     child->slot, strerror(status));
-        child_exited(child, NULL);
+        death_exited(child, NULL);
         return true;
     }
     if (pid != (uint64_t)child->pid)
@@ -196,7 +196,7 @@ static bool on_exited(struct forkserver *server, const struct frame *frame)
     int64_t peak;
     if (value_as_int(value_get(frame_value(frame, 5), "maxrss"), &peak) && peak > 0)
         child->peak_kib = (uint64_t)peak;
-    child_exited(child, &status);
+    death_exited(child, &status);
     return true;
 }
 
@@ -311,7 +311,7 @@ static void orphan_children(struct forkserver *server)
     struct pool_child *child;
     LIST_FOREACH(child, &server->pool->children, all)
     if (child->server == server)
-        child_orphaned(child);
+        death_orphaned(child);
 }
 
 void forkserver_exited(struct forkserver *server, const int *status)

@@ -164,27 +164,34 @@ bool slot_occupied(const struct pool_child *child);
 MUST_CHECK int child_spawn(struct pool *pool, struct forkserver *server, uint32_t slot,
                            struct pool_child **ret);
 void child_set_state(struct pool_child *child, enum child_state state);
+void child_set_deadline(struct pool_child *child, double deadline); /* 0: none */
 /* Asks a child without a job to leave. */
 void child_retire(struct pool_child *child);
 /* A child that announced that it leaves by itself. */
 void child_let_go(struct pool_child *child);
-/* SIGKILL. `reason` counts if it is the first. */
-void child_kill(struct pool_child *child, enum verdict_reason reason);
-/* Its socket is dead: so shall it be. */
-void child_cut(struct pool_child *child);
 /* Sends `signal` with `value` (siginfo's si_value). */
 void child_signal(struct pool_child *child, int signal, int value);
 /* Reads once, as if the socket had been reported readable. */
 void child_listen(struct pool_child *child);
 /* From the forkserver: the process exists. Takes `pidfd` (-1: none). */
 void child_spawned(struct pool_child *child, pid_t pid, int pidfd);
-/* The process has ended. `status` NULL: that is all that is known, and all that will be. */
-void child_exited(struct pool_child *child, const int *status);
-/* Its forkserver has ended: we are the parent now. */
-void child_orphaned(struct pool_child *child);
 /* The deadline has passed. */
 void child_expired(struct pool_child *child, double now);
 const char *child_state_name(enum child_state state);
+
+/* --- death.c --- */
+/* SIGKILL. `reason` counts if it is the first. */
+void death_kill(struct pool_child *child, enum verdict_reason reason);
+/* SIGKILL for a child that is of no use any more, for no reason of its job. */
+void death_cut(struct pool_child *child);
+/* The pidfd says when the process ends. */
+void death_watch(struct pool_child *child);
+/* It cannot take long now. */
+void death_hurry(struct pool_child *child);
+/* The process has ended. `status` NULL: that is all that is known, and all that will be. */
+void death_exited(struct pool_child *child, const int *status);
+/* Its forkserver has ended: we are the parent now. */
+void death_orphaned(struct pool_child *child);
 
 /* --- run.c --- */
 /* Sends the job to an idle child. If the child cannot take it, it is killed and the job comes back

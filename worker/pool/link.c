@@ -148,9 +148,10 @@ enum link_status link_read(struct link *link)
     ssize_t got = receive(link, room, size);
     if (got < 0 && errno == EAGAIN)
         return LINK_DRY;
-    if (got <=
-        0) /* a reset says that the peer died with bytes unread; ours have been read before it */
+    if (got <= 0) {
+        link->reset = link->reset || (got < 0 && errno == ECONNRESET);
         return LINK_EOF;
+    }
     frame_reader_fill(&link->reader, (size_t)got);
     return give_frames(link);
 }

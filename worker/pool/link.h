@@ -49,6 +49,8 @@ struct link {
     struct bytes body; /* borrowed; follows `output` */
     bool blocked;      /* the socket has refused a descriptor; on_sent will say when to try again */
     bool broken;
+    bool reset; /* the peer has closed its end with bytes unread: it never saw the end of what we
+                   sent */
     struct codec_reason reason;
     int descriptors[LINK_DESCRIPTORS_MAX]; /* came as SCM_RIGHTS, the oldest first */
     unsigned descriptor_count;

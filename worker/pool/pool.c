@@ -271,7 +271,7 @@ void pool_terminate(struct pool *pool)
         return;
     struct pool_child *child;
     LIST_FOREACH(child, &pool->children, all)
-    child_kill(child, VERDICT_STOP);
+    death_kill(child, VERDICT_STOP);
     pool_settle(pool);
 }
 

@@ -64,7 +64,7 @@ enum pool_verdict {
                   FRAME_MAX */
     POOL_TIME_LIMIT, /* killed for its hard limit */
     POOL_TERMINATED, /* killed by pool_kill_job or pool_terminate */
-    POOL_RETURNED,   /* never ran: the pool was stopped */
+    POOL_RETURNED,   /* did not begin, and will not: the pool was stopped */
 };
 
 /* A RESULT that was sent whole before its child died counts: the verdict is POOL_DONE then, even

@@ -69,7 +69,7 @@ static struct pool_child *find_child(struct pool *pool, pid_t pid)
 static void route(struct pool *pool, pid_t pid, struct pool_child *child, int status)
 {
     if (child != NULL)
-        child_exited(child, &status);
+        death_exited(child, &status);
     else if (pool->server != NULL && pool->server->pid == pid)
         forkserver_exited(pool->server, &status);
 }

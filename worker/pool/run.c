@@ -56,13 +56,12 @@ void run_send(struct pool_child *child, struct pool_job *job)
     const struct pool_config *config = &child->pool->config;
     assign(child, job);
     if (write_job(child, job) != 0) {
-        child_cut(child);
+        death_cut(child);
         return;
     }
     child->written = !link_pending(&child->link);
     if (wants_started(job) || !child->written) {
-        child->deadline = job->sent_at + config->start_timeout;
-        limits_watch(child->pool, child->deadline);
+        child_set_deadline(child, job->sent_at + config->start_timeout);
     }
     if (config->max_tasks_per_child > 0 && child->jobs >= config->max_tasks_per_child) {
         slot_pass_on(child);
@@ -87,20 +86,17 @@ static void arm_limits(struct pool_child *child, const struct pool_job *job)
     child->soft_armed = soft > 0 && (hard <= 0 || soft < hard);
     double first = child->soft_armed ? soft : hard;
     double deadline = first > 0 ? job->started_at + first : 0;
-    if (child->reason == VERDICT_BY_ITSELF)
-        child->deadline = deadline;
-    else if (deadline > 0 && deadline < child->deadline)
-        child->deadline = deadline;
-    if (child->deadline > 0)
-        limits_watch(child->pool, child->deadline);
+    bool doomed = child->reason != VERDICT_BY_ITSELF;
+    if (!doomed || (deadline > 0 && deadline < child->deadline))
+        child_set_deadline(child, deadline);
 }
 
 static bool is_running(struct pool_child *child, uint64_t number)
 {
     if (child->job != NULL && child->job->number == number && child->written)
         return true;
-    codec_fail(&child->link.reason, CODEC_ETYPE, "it does not run job %llu",
-               (unsigned long long)number);
+    codec_fail(&child->link.reason, CODEC_ETYPE, "it is %s and does not run job %llu",
+               child_state_name(child->state), (unsigned long long)number);
     return false;
 }
 
@@ -164,7 +160,7 @@ static void release(struct pool_child *child, uint64_t flags, uint64_t resident_
         return;
     child->deadline = 0;
     if (child->reason != VERDICT_BY_ITSELF) {
-        child_kill(child, child->reason);
+        death_kill(child, child->reason);
         return;
     }
     bool leaving = (flags & FRAME_RESULT_RETIRING) != 0;
@@ -210,7 +206,7 @@ void run_dropped(struct pool_child *child)
     struct pool *pool = child->pool;
     struct pool_job *job = detach(child);
     struct verdict_facts facts = {.reason = child->reason,
-                                  .written = child->written,
+                                  .written = child->written && !child->link.reset,
                                   .want_started = wants_started(job),
                                   .started = job->started_at > 0,
                                   .stopping = pool_stopping(pool),
@@ -238,7 +234,7 @@ void run_kill(struct pool_child *child, int signal)
     if (child->state != CHILD_BUSY)
         return;
     if (ignored || signal == SIGKILL) {
-        child_kill(child, VERDICT_KILL_JOB);
+        death_kill(child, VERDICT_KILL_JOB);
         return;
     }
     double deadline = pool_now() + child->pool->config.kill_timeout;
@@ -246,8 +242,7 @@ void run_kill(struct pool_child *child, int signal)
     if (hard > 0 && started > 0 && started + hard < deadline)
         deadline = started + hard;
     child->soft_armed = false;
-    child->deadline = deadline;
-    limits_watch(child->pool, deadline);
+    child_set_deadline(child, deadline);
     child_signal(child, signal, 0);
 }
 
@@ -255,7 +250,7 @@ static void soft_limit(struct pool_child *child)
 {
     struct pool_job *job = child->job;
     child->soft_armed = false;
-    child->deadline = job->hard_limit > 0 ? job->started_at + job->hard_limit : 0;
+    child_set_deadline(child, job->hard_limit > 0 ? job->started_at + job->hard_limit : 0);
     child_signal(child, SIGUSR1, (int)(job->number & INT32_MAX));
     child->pool->handler.on_soft_limit(child->pool->context, job);
 }
@@ -266,7 +261,7 @@ static void stuck(struct pool_child *child)
         child->pool, POOL_ERROR,
         "Process 'ForkPoolWorker-%u' pid:%d did not take up its job within %g s: it is killed",
         child->slot, (int)child->pid, child->pool->config.start_timeout);
-    child_kill(child, VERDICT_BY_ITSELF);
+    death_kill(child, VERDICT_BY_ITSELF);
 }
 
 void run_expired(struct pool_child *child, double now)
@@ -274,11 +269,11 @@ void run_expired(struct pool_child *child, double now)
     const struct pool_job *job = child->job;
     bool hard = job->hard_limit > 0 && job->started_at + job->hard_limit <= now;
     if (child->reason != VERDICT_BY_ITSELF)
-        child_kill(child, child->reason);
+        death_kill(child, child->reason);
     else if (job->started_at <= 0)
         stuck(child);
     else if (child->soft_armed && !hard)
         soft_limit(child);
     else
-        child_kill(child, VERDICT_HARD_LIMIT);
+        death_kill(child, VERDICT_HARD_LIMIT);
 }
