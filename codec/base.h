@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 #define MUST_CHECK __attribute__((warn_unused_result))
-#define PRINTF_LIKE(format_index, first_argument) \
+#define PRINTF_LIKE(format_index, first_argument)                                                  \
     __attribute__((format(printf, format_index, first_argument)))
 #define ARRAY_LEN(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -41,7 +41,8 @@ static inline struct bytes buffer_bytes(const struct buffer *buffer)
     return (struct bytes){buffer->data, buffer->size};
 }
 
-/* msgpack-c's write callback (`data` is a struct buffer): msgpack_packer_init(&packer, &buffer, buffer_msgpack_write). */
+/* msgpack-c's write callback (`data` is a struct buffer): msgpack_packer_init(&packer, &buffer,
+ * buffer_msgpack_write). */
 int buffer_msgpack_write(void *data, const char *bytes, size_t size);
 
 #endif

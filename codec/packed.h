@@ -10,8 +10,7 @@
 #include "codec/value.h"
 
 enum {
-    PACKED_DECODE_DEPTH_MAX =
-        32, /* levels of containers; msgpack-c reads no more */
+    PACKED_DECODE_DEPTH_MAX = 32,  /* levels of containers; msgpack-c reads no more */
     PACKED_ENCODE_DEPTH_MAX = 512, /* what Python's msgpack writes; it reads 1024 */
 };
 

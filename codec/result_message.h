@@ -23,19 +23,21 @@ struct result_message {
     const struct result_exception *exception; /* NULL if `result` is set */
     struct text traceback;                    /* none: null */
     struct text group_id, parent_id;          /* left out of the document where there are none */
-    int64_t date_done;                        /* microseconds UTC; 0: null (state is not a ready one) */
+    int64_t date_done; /* microseconds UTC; 0: null (state is not a ready one) */
 };
 
-/* Appends the document, encoded by `serializer`. CODEC_ETOOBIG beyond the buffer's limit; CODEC_ETYPE where the serializer
- * cannot express the value (e.g. an integer beyond 64 bits in msgpack); CODEC_EINVALID for a result with text that is not
- * UTF-8 (an exception's text and traceback are repaired instead: a failure must be told); CODEC_EDEPTH, CODEC_ENOMEM. On
- * failure the buffer is as it was. */
+/* Appends the document, encoded by `serializer`. CODEC_ETOOBIG beyond the buffer's limit;
+ * CODEC_ETYPE where the serializer cannot express the value (e.g. an integer beyond 64 bits in
+ * msgpack); CODEC_EINVALID for a result with text that is not UTF-8 (an exception's text and
+ * traceback are repaired instead: a failure must be told); CODEC_EDEPTH, CODEC_ENOMEM. On failure
+ * the buffer is as it was. */
 MUST_CHECK int result_message_write(const struct result_message *message,
                                     const struct serializer *serializer, struct buffer *buffer);
 
-/* The Python-like text of a value as Celery's logs and events show it: at most `size` bytes with the null, cut with "...",
- * three levels deep (celery-wire.md 7.6). It is one line of valid UTF-8: control characters and broken bytes are written as
- * Python's repr would, \n and \xff. Returns the length. */
+/* The Python-like text of a value as Celery's logs and events show it: at most `size` bytes with
+ * the null, cut with "...", three levels deep (celery-wire.md 7.6). It is one line of valid UTF-8:
+ * control characters and broken bytes are written as Python's repr would, \n and \xff. Returns the
+ * length. */
 size_t result_repr(const msgpack_object *value, char *ret, size_t size);
 
 #endif

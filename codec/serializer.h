@@ -2,8 +2,9 @@
 #ifndef CELERIAC_CODEC_SERIALIZER_H
 #define CELERIAC_CODEC_SERIALIZER_H
 
-/* The serializers that celeriac speaks, by their names and content types in kombu's registry: json and msgpack. pickle and
- * yaml run code of the sender's choice when they are read and are not here, on purpose. */
+/* The serializers that celeriac speaks, by their names and content types in kombu's registry: json
+ * and msgpack. pickle and yaml run code of the sender's choice when they are read and are not here,
+ * on purpose. */
 
 #include "codec/buffer.h"
 #include "codec/error.h"
@@ -19,7 +20,8 @@ struct serializer {
     int (*encode)(const msgpack_object *value, struct buffer *buffer);
 };
 
-/* NULL if there is none of that name ("json", "msgpack"; also by content type, as Celery's accept_content allows). */
+/* NULL if there is none of that name ("json", "msgpack"; also by content type, as Celery's
+ * accept_content allows). */
 const struct serializer *serializer_by_name(const char *name);
 /* NULL if the content type is not one of ours. */
 const struct serializer *serializer_by_content_type(struct text content_type);

@@ -112,7 +112,7 @@ static int check_shape(const msgpack_object *body, struct task_body *ret,
 int task_body_read(const struct task_body_source *source, struct buffer *plain, msgpack_zone *zone,
                    struct task_body *ret, struct codec_reason *reason)
 {
-    msgpack_object body;
+    msgpack_object body = value_nil();
     int rc = task_body_decode(source, plain, zone, &body, reason);
     return rc != 0 ? rc : check_shape(&body, ret, reason);
 }

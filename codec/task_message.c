@@ -194,7 +194,8 @@ static enum task_message_kind read_headers(const msgpack_object *const found[FIE
 
 static void find_headers(const msgpack_object *headers, const msgpack_object *found[FIELD_COUNT])
 {
-    memset(found, 0, FIELD_COUNT * sizeof(*found));
+    for (int i = 0; i < FIELD_COUNT; i++)
+        found[i] = NULL;
     if (headers == NULL || headers->type != MSGPACK_OBJECT_MAP)
         return;
     for (uint32_t i = 0; i < headers->via.map.size; i++)

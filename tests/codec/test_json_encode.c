@@ -53,9 +53,10 @@ static void escapes_wherever_the_special_byte_is(void **state)
         char expected[32] = "\"";
         text[at] = '\n';
         memcpy(expected + 1, text, at);
-        memcpy(expected + 1 + at, "\\n", 2);
+        expected[1 + at] = '\\';
+        expected[2 + at] = 'n';
         memcpy(expected + 3 + at, text + at + 1, 19 - at);
-        memcpy(expected + 22, "\"", 2);
+        expected[22] = '"';
         msgpack_object value = value_string(text);
         assert_encodes(fixture, &value, expected);
     }

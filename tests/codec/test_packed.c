@@ -19,72 +19,73 @@ static int decode(struct fixture *fixture, struct sample sample, msgpack_object 
                          &fixture->reason);
 }
 
+static const struct {
+    struct sample sample;
+    const char *json;
+} formats[] = {
+    {SAMPLE("\xc0"), "null"},
+    {SAMPLE("\xc2"), "false"},
+    {SAMPLE("\xc3"), "true"},
+    {SAMPLE("\x00"), "0"},
+    {SAMPLE("\x7f"), "127"},
+    {SAMPLE("\xff"), "-1"},
+    {SAMPLE("\xe0"), "-32"},
+    {SAMPLE("\xcc\x80"), "128"},
+    {SAMPLE("\xcd\x01\x00"), "256"},
+    {SAMPLE("\xce\x00\x01\x00\x00"), "65536"},
+    {SAMPLE("\xcf\xff\xff\xff\xff\xff\xff\xff\xff"), "18446744073709551615"},
+    {SAMPLE("\xd0\x80"), "-128"},
+    {SAMPLE("\xd1\x80\x00"), "-32768"},
+    {SAMPLE("\xd2\x80\x00\x00\x00"), "-2147483648"},
+    {SAMPLE("\xd3\x80\x00\x00\x00\x00\x00\x00\x00"), "-9223372036854775808"},
+    {SAMPLE("\xca\x3f\xc0\x00\x00"), "1.5"},
+    {SAMPLE("\xcb\x3f\xf8\x00\x00\x00\x00\x00\x00"), "1.5"},
+    {SAMPLE("\xa0"), "\"\""},
+    {SAMPLE("\xa3"
+            "abc"),
+     "\"abc\""},
+    {SAMPLE("\xd9\x02\xc3\xa9"), "\"\\u00e9\""},
+    {SAMPLE("\xda\x00\x01x"), "\"x\""},
+    {SAMPLE("\xdb\x00\x00\x00\x01x"), "\"x\""},
+    {SAMPLE("\xc4\x02"
+            "ab"),
+     "{\"__type__\": \"bytes\", \"__value__\": \"ab\"}"},
+    {SAMPLE("\xc5\x00\x01"
+            "a"),
+     "{\"__type__\": \"bytes\", \"__value__\": \"a\"}"},
+    {SAMPLE("\xc6\x00\x00\x00\x01"
+            "a"),
+     "{\"__type__\": \"bytes\", \"__value__\": \"a\"}"},
+    {SAMPLE("\x90"), "[]"},
+    {SAMPLE("\x93\x01\x92\x02\x03\x90"), "[1, [2, 3], []]"},
+    {SAMPLE("\xdc\x00\x01\xc0"), "[null]"},
+    {SAMPLE("\xdd\x00\x00\x00\x01\xc0"), "[null]"},
+    {SAMPLE("\x80"), "{}"},
+    {SAMPLE("\x82\xa1"
+            "a\x01\xa1"
+            "b\x81\xa1"
+            "c\x02"),
+     "{\"a\": 1, \"b\": {\"c\": 2}}"},
+    {SAMPLE("\xde\x00\x01\xa1"
+            "a\x01"),
+     "{\"a\": 1}"},
+    {SAMPLE("\xdf\x00\x00\x00\x01\xa1"
+            "a\x01"),
+     "{\"a\": 1}"},
+    {SAMPLE("\x81\x01\x02"), "{\"1\": 2}"},
+};
+
 /* One value of every first byte that msgpack has; they were written by hand from its specification.
  */
 static void reads_every_format(void **state)
 {
     struct fixture *fixture = *state;
-    static const struct {
-        struct sample sample;
-        const char *json;
-    } cases[] = {
-        {SAMPLE("\xc0"), "null"},
-        {SAMPLE("\xc2"), "false"},
-        {SAMPLE("\xc3"), "true"},
-        {SAMPLE("\x00"), "0"},
-        {SAMPLE("\x7f"), "127"},
-        {SAMPLE("\xff"), "-1"},
-        {SAMPLE("\xe0"), "-32"},
-        {SAMPLE("\xcc\x80"), "128"},
-        {SAMPLE("\xcd\x01\x00"), "256"},
-        {SAMPLE("\xce\x00\x01\x00\x00"), "65536"},
-        {SAMPLE("\xcf\xff\xff\xff\xff\xff\xff\xff\xff"), "18446744073709551615"},
-        {SAMPLE("\xd0\x80"), "-128"},
-        {SAMPLE("\xd1\x80\x00"), "-32768"},
-        {SAMPLE("\xd2\x80\x00\x00\x00"), "-2147483648"},
-        {SAMPLE("\xd3\x80\x00\x00\x00\x00\x00\x00\x00"), "-9223372036854775808"},
-        {SAMPLE("\xca\x3f\xc0\x00\x00"), "1.5"},
-        {SAMPLE("\xcb\x3f\xf8\x00\x00\x00\x00\x00\x00"), "1.5"},
-        {SAMPLE("\xa0"), "\"\""},
-        {SAMPLE("\xa3"
-                "abc"),
-         "\"abc\""},
-        {SAMPLE("\xd9\x02\xc3\xa9"), "\"\\u00e9\""},
-        {SAMPLE("\xda\x00\x01x"), "\"x\""},
-        {SAMPLE("\xdb\x00\x00\x00\x01x"), "\"x\""},
-        {SAMPLE("\xc4\x02"
-                "ab"),
-         "{\"__type__\": \"bytes\", \"__value__\": \"ab\"}"},
-        {SAMPLE("\xc5\x00\x01"
-                "a"),
-         "{\"__type__\": \"bytes\", \"__value__\": \"a\"}"},
-        {SAMPLE("\xc6\x00\x00\x00\x01"
-                "a"),
-         "{\"__type__\": \"bytes\", \"__value__\": \"a\"}"},
-        {SAMPLE("\x90"), "[]"},
-        {SAMPLE("\x93\x01\x92\x02\x03\x90"), "[1, [2, 3], []]"},
-        {SAMPLE("\xdc\x00\x01\xc0"), "[null]"},
-        {SAMPLE("\xdd\x00\x00\x00\x01\xc0"), "[null]"},
-        {SAMPLE("\x80"), "{}"},
-        {SAMPLE("\x82\xa1"
-                "a\x01\xa1"
-                "b\x81\xa1"
-                "c\x02"),
-         "{\"a\": 1, \"b\": {\"c\": 2}}"},
-        {SAMPLE("\xde\x00\x01\xa1"
-                "a\x01"),
-         "{\"a\": 1}"},
-        {SAMPLE("\xdf\x00\x00\x00\x01\xa1"
-                "a\x01"),
-         "{\"a\": 1}"},
-        {SAMPLE("\x81\x01\x02"), "{\"1\": 2}"},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(formats); i++) {
         msgpack_object value;
-        assert_int_equal(decode(fixture, cases[i].sample, &value), 0);
+        assert_int_equal(decode(fixture, formats[i].sample, &value), 0);
         buffer_clear(&fixture->buffer, SIZE_MAX);
         assert_int_equal(json_encode(&value, &fixture->buffer), 0);
-        assert_buffer_holds(&fixture->buffer, cases[i].json);
+        assert_buffer_holds(&fixture->buffer, formats[i].json);
     }
 }
 
@@ -169,9 +170,10 @@ static void announced_sizes_take_no_memory(void **state)
 static void nested_promises_take_no_memory(void **state)
 {
     struct fixture *fixture = *state;
-    char bomb[5 * 30];
-    for (size_t i = 0; i < sizeof(bomb); i += 5)
-        memcpy(bomb + i, "\xdd\x00\x00\x00\x40", 5);
+    static const uint8_t head[] = {0xdd, 0, 0, 0, 0x40};
+    char bomb[sizeof(head) * 30];
+    for (size_t i = 0; i < sizeof(bomb); i += sizeof(head))
+        memcpy(bomb + i, head, sizeof(head));
     msgpack_object value;
     assert_int_equal(decode(fixture, (struct sample){bomb, sizeof(bomb)}, &value), CODEC_EINVALID);
 }

@@ -135,10 +135,9 @@ static void names_what_it_does_not_support(void **state)
     assert_string_equal(fixture->reason.text, "compression 'application/x-lz4' is not supported");
 }
 
-static void a_body_has_a_limit_compressed_or_not(void **state)
+static void a_body_has_a_limit(void **state)
 {
     struct fixture *fixture = *state;
-    const struct compression *zlib = compression_find(text_of("zlib"));
     struct task_body body;
     struct task_body_source source = source_of("[[], {}, {}]");
     source.limit = 12;
@@ -146,13 +145,22 @@ static void a_body_has_a_limit_compressed_or_not(void **state)
     source.limit = 11;
     assert_int_equal(read(fixture, &source, &body), CODEC_ETOOBIG);
     assert_string_equal(fixture->reason.text, "the body has more than 11 bytes");
-    if (zlib == NULL)
-        skip();
-    struct buffer packed;
-    buffer_init(&packed, LIMIT);
-    assert_int_equal(zlib->compress(source.body, &packed), 0);
+}
+
+/* "[[], {}, {}]" as Python's zlib compresses it. */
+static const char compressed[] =
+    "\x78\x9c\x8b\x8e\x8e\xd5\x51\xa8\xae\x05\xe1\x58\x00\x18\xd6\x03\xf9";
+
+static void a_compressed_body_has_a_limit(void **state)
+{
+    struct fixture *fixture = *state;
+    struct task_body body;
+    struct task_body_source source = source_of("");
+    source.body = (struct bytes){compressed, sizeof(compressed) - 1};
     source.compression = text_of("application/x-gzip");
-    source.body = buffer_bytes(&packed);
+    if (compression_find(source.compression) == NULL)
+        skip();
+    source.limit = 11;
     assert_int_equal(read(fixture, &source, &body), CODEC_ETOOBIG);
     assert_string_equal(fixture->reason.text,
                         "the body cannot be decompressed with zlib: too large");
@@ -161,7 +169,6 @@ static void a_body_has_a_limit_compressed_or_not(void **state)
     assert_int_equal(body.args.type, MSGPACK_OBJECT_ARRAY);
     source.body.size--;
     assert_int_equal(read(fixture, &source, &body), CODEC_EINVALID);
-    buffer_done(&packed);
 }
 
 static void leaves_the_result_alone_on_failure(void **state)
@@ -183,7 +190,8 @@ int main(void)
         FIXTURE_TEST(broken_bodies_are_invalid),
         FIXTURE_TEST(encodings_of_utf8_text_are_known),
         FIXTURE_TEST(names_what_it_does_not_support),
-        FIXTURE_TEST(a_body_has_a_limit_compressed_or_not),
+        FIXTURE_TEST(a_body_has_a_limit),
+        FIXTURE_TEST(a_compressed_body_has_a_limit),
         FIXTURE_TEST(leaves_the_result_alone_on_failure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

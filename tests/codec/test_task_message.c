@@ -96,68 +96,65 @@ static void of_equal_headers_the_last_counts(void **state)
     assert_text_equal(message.id, "2");
 }
 
+static const struct {
+    const char *headers, *reason;
+} bad_headers[] = {
+    {"\"task\": \"t\"", "header 'id' is missing or empty"},
+    {"\"task\": \"t\", \"id\": null", "header 'id' is missing or empty"},
+    {"\"task\": \"t\", \"id\": \"\"", "header 'id' is missing or empty"},
+    {"\"task\": \"t\", \"id\": 5", "header 'id' is no str: 5"},
+    {"\"task\": null, \"id\": \"i\"", "header 'task' is missing or empty"},
+    {"\"task\": \"\", \"id\": \"i\"", "header 'task' is missing or empty"},
+    {"\"task\": [], \"id\": \"i\"", "header 'task' is no str: []"},
+    {"\"task\": \"t\", \"id\": \"i\", \"eta\": \"soon\"",
+     "header 'eta' is no ISO 8601 time: 'soon'"},
+    {"\"task\": \"t\", \"id\": \"i\", \"eta\": 1795353856", "header 'eta' is no str: 1795353856"},
+    {"\"task\": \"t\", \"id\": \"i\", \"expires\": \"2026-02-30\"",
+     "header 'expires' is no ISO 8601 time: '2026-02-30'"},
+    {"\"task\": \"t\", \"id\": \"i\", \"expires\": {}", "header 'expires' is no str: {}"},
+    {"\"task\": \"t\", \"id\": \"i\", \"retries\": -1", "header 'retries' is no int from 0 on: -1"},
+    {"\"task\": \"t\", \"id\": \"i\", \"retries\": \"1\"",
+     "header 'retries' is no int from 0 on: '1'"},
+    {"\"task\": \"t\", \"id\": \"i\", \"retries\": 9223372036854775808",
+     "header 'retries' is no int from 0 on: 9223372036854775808"},
+    {"\"task\": \"t\", \"id\": \"i\", \"retries\": 1.0",
+     "header 'retries' is no int from 0 on: 1.0"},
+    {"\"task\": \"t\", \"id\": \"i\", \"timelimit\": 5",
+     "header 'timelimit' is no list of two limits [hard, soft] from 0 on: 5"},
+    {"\"task\": \"t\", \"id\": \"i\", \"timelimit\": [1]",
+     "header 'timelimit' is no list of two limits [hard, soft] from 0 on: [1]"},
+    {"\"task\": \"t\", \"id\": \"i\", \"timelimit\": [1, 2, 3]",
+     "header 'timelimit' is no list of two limits [hard, soft] from 0 on: [1, 2, 3]"},
+    {"\"task\": \"t\", \"id\": \"i\", \"timelimit\": [-1, null]",
+     "header 'timelimit' is no list of two limits [hard, soft] from 0 on: [-1, None]"},
+    {"\"task\": \"t\", \"id\": \"i\", \"timelimit\": [null, -0.5]",
+     "header 'timelimit' is no list of two limits [hard, soft] from 0 on: [None, -0.5]"},
+    {"\"task\": \"t\", \"id\": \"i\", \"timelimit\": [NaN, null]",
+     "header 'timelimit' is no list of two limits [hard, soft] from 0 on: [nan, None]"},
+    {"\"task\": \"t\", \"id\": \"i\", \"timelimit\": [\"1\", null]",
+     "header 'timelimit' is no list of two limits [hard, soft] from 0 on: ['1', None]"},
+    {"\"task\": \"t\", \"id\": \"i\", \"ignore_result\": 1",
+     "header 'ignore_result' is no bool: 1"},
+    {"\"task\": \"t\", \"id\": \"i\", \"shadow\": 1", "header 'shadow' is no str: 1"},
+    {"\"task\": \"t\", \"id\": \"i\", \"group\": [1]", "header 'group' is no str: [1]"},
+    {"\"task\": \"t\", \"id\": \"i\", \"root_id\": 1", "header 'root_id' is no str: 1"},
+    {"\"task\": \"t\", \"id\": \"i\", \"parent_id\": true", "header 'parent_id' is no str: True"},
+    {"\"task\": \"t\", \"id\": \"i\", \"origin\": 1", "header 'origin' is no str: 1"},
+    {"\"task\": \"t\", \"id\": \"i\", \"argsrepr\": [2]", "header 'argsrepr' is no str: [2]"},
+    {"\"task\": \"t\", \"id\": \"i\", \"kwargsrepr\": {}", "header 'kwargsrepr' is no str: {}"},
+    {"\"task\": \"t\", \"id\": \"i\", \"compression\": 1", "header 'compression' is no str: 1"},
+    {"\"task\": \"t\", \"id\": \"i\", \"shadow\": 1, \"eta\": 1", "header 'shadow' is no str: 1"},
+};
+
 static void names_the_header_that_is_wrong(void **state)
 {
     struct fixture *fixture = *state;
-    static const struct {
-        const char *headers, *reason;
-    } cases[] = {
-        {"\"task\": \"t\"", "header 'id' is missing or empty"},
-        {"\"task\": \"t\", \"id\": null", "header 'id' is missing or empty"},
-        {"\"task\": \"t\", \"id\": \"\"", "header 'id' is missing or empty"},
-        {"\"task\": \"t\", \"id\": 5", "header 'id' is no str: 5"},
-        {"\"task\": null, \"id\": \"i\"", "header 'task' is missing or empty"},
-        {"\"task\": \"\", \"id\": \"i\"", "header 'task' is missing or empty"},
-        {"\"task\": [], \"id\": \"i\"", "header 'task' is no str: []"},
-        {"\"task\": \"t\", \"id\": \"i\", \"eta\": \"soon\"",
-         "header 'eta' is no ISO 8601 time: 'soon'"},
-        {"\"task\": \"t\", \"id\": \"i\", \"eta\": 1795353856",
-         "header 'eta' is no str: 1795353856"},
-        {"\"task\": \"t\", \"id\": \"i\", \"expires\": \"2026-02-30\"",
-         "header 'expires' is no ISO 8601 time: '2026-02-30'"},
-        {"\"task\": \"t\", \"id\": \"i\", \"expires\": {}", "header 'expires' is no str: {}"},
-        {"\"task\": \"t\", \"id\": \"i\", \"retries\": -1",
-         "header 'retries' is no int from 0 on: -1"},
-        {"\"task\": \"t\", \"id\": \"i\", \"retries\": \"1\"",
-         "header 'retries' is no int from 0 on: '1'"},
-        {"\"task\": \"t\", \"id\": \"i\", \"retries\": 9223372036854775808",
-         "header 'retries' is no int from 0 on: 9223372036854775808"},
-        {"\"task\": \"t\", \"id\": \"i\", \"retries\": 1.0",
-         "header 'retries' is no int from 0 on: 1.0"},
-        {"\"task\": \"t\", \"id\": \"i\", \"timelimit\": 5",
-         "header 'timelimit' is no list of two limits [hard, soft] from 0 on: 5"},
-        {"\"task\": \"t\", \"id\": \"i\", \"timelimit\": [1]",
-         "header 'timelimit' is no list of two limits [hard, soft] from 0 on: [1]"},
-        {"\"task\": \"t\", \"id\": \"i\", \"timelimit\": [1, 2, 3]",
-         "header 'timelimit' is no list of two limits [hard, soft] from 0 on: [1, 2, 3]"},
-        {"\"task\": \"t\", \"id\": \"i\", \"timelimit\": [-1, null]",
-         "header 'timelimit' is no list of two limits [hard, soft] from 0 on: [-1, None]"},
-        {"\"task\": \"t\", \"id\": \"i\", \"timelimit\": [null, -0.5]",
-         "header 'timelimit' is no list of two limits [hard, soft] from 0 on: [None, -0.5]"},
-        {"\"task\": \"t\", \"id\": \"i\", \"timelimit\": [NaN, null]",
-         "header 'timelimit' is no list of two limits [hard, soft] from 0 on: [nan, None]"},
-        {"\"task\": \"t\", \"id\": \"i\", \"timelimit\": [\"1\", null]",
-         "header 'timelimit' is no list of two limits [hard, soft] from 0 on: ['1', None]"},
-        {"\"task\": \"t\", \"id\": \"i\", \"ignore_result\": 1",
-         "header 'ignore_result' is no bool: 1"},
-        {"\"task\": \"t\", \"id\": \"i\", \"shadow\": 1", "header 'shadow' is no str: 1"},
-        {"\"task\": \"t\", \"id\": \"i\", \"group\": [1]", "header 'group' is no str: [1]"},
-        {"\"task\": \"t\", \"id\": \"i\", \"root_id\": 1", "header 'root_id' is no str: 1"},
-        {"\"task\": \"t\", \"id\": \"i\", \"parent_id\": true",
-         "header 'parent_id' is no str: True"},
-        {"\"task\": \"t\", \"id\": \"i\", \"origin\": 1", "header 'origin' is no str: 1"},
-        {"\"task\": \"t\", \"id\": \"i\", \"argsrepr\": [2]", "header 'argsrepr' is no str: [2]"},
-        {"\"task\": \"t\", \"id\": \"i\", \"kwargsrepr\": {}", "header 'kwargsrepr' is no str: {}"},
-        {"\"task\": \"t\", \"id\": \"i\", \"compression\": 1", "header 'compression' is no str: 1"},
-        {"\"task\": \"t\", \"id\": \"i\", \"shadow\": 1, \"eta\": 1",
-         "header 'shadow' is no str: 1"},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(bad_headers); i++) {
         struct task_message message;
         char headers[200];
-        snprintf(headers, sizeof(headers), "{%s}", cases[i].headers);
+        snprintf(headers, sizeof(headers), "{%s}", bad_headers[i].headers);
         assert_int_equal(read(fixture, headers, "", &message), TASK_MESSAGE_INVALID);
-        assert_string_equal(fixture->reason.text, cases[i].reason);
+        assert_string_equal(fixture->reason.text, bad_headers[i].reason);
     }
 }
 
@@ -354,10 +351,11 @@ static void a_protocol_1_bomb_is_not_opened(void **state)
 static void a_large_protocol_1_body_is_not_opened(void **state)
 {
     struct fixture *fixture = *state;
+    static const char object[] = "{\"task\": \"t\", \"id\": \"i\"}";
     char *body = malloc(TASK_MESSAGE_V1_MAX + 1);
     assert_non_null(body);
     memset(body, ' ', TASK_MESSAGE_V1_MAX + 1);
-    memcpy(body, "{\"task\": \"t\", \"id\": \"i\"}", 24);
+    memcpy(body, object, sizeof(object) - 1);
     struct task_message_source source = {.content_type = text_of("application/json"),
                                          .body = {body, TASK_MESSAGE_V1_MAX + 1}};
     struct task_message message;
