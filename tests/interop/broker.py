@@ -52,6 +52,10 @@ class Replies:
         self.messages[task_id] = message
         self.times[task_id] = time.monotonic()
 
+    def drain(self, seconds: float) -> bool:
+        """Take what comes next; False if nothing came in time."""
+        return self._client.drain(seconds)
+
     def wait(self, *task_ids: str, seconds: float = 20.0) -> None:
         """Wait until all these have a result."""
         left = set(task_ids)

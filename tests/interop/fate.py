@@ -80,6 +80,6 @@ class Bench:
             text = self.worker.read_log()[mark:]
             return text if re.search(log, text, re.MULTILINE) else None
 
-        text = wait_until(read_log, 5, f"log line like {log!r} in {self.worker.read_log()[mark:]}")
+        text = wait_until(read_log, 2, f"log line like {log!r} in {self.worker.read_log()[mark:]}")
         document = self.replies.document(odd) if odd in self.replies.messages else None
         return Fate(bool(dead), document, text)
