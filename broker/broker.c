@@ -96,6 +96,8 @@ static void on_prepare(uv_prepare_t *prepare)
     struct broker *broker = prepare->data;
     consuming_flush(broker);
     publishing_flush(broker);
+    link_flush(broker->consuming.side.link);
+    link_flush(broker->publishing.side.link);
     if (broker->stopping && (broker->failed || is_flushed(broker)))
         close_sides(broker);
 }

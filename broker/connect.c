@@ -20,8 +20,8 @@
 #include <amqp_tcp_socket.h>
 
 enum {
-    FRAME_MAX = 131072, /* what RabbitMQ and every Celery client propose */
-    SEND_BUFFER = 1024 * 1024,
+    FRAME_MAX = 131072,        /* what RabbitMQ and every Celery client propose */
+    SEND_BUFFER = 1024 * 1024, /* for TLS, where a third of it must be free */
     KEEPALIVE_SECONDS = 60,
 };
 #define TIMEOUT_DEFAULT 4.0
@@ -250,7 +250,16 @@ static int open_channels(const struct attempt *attempt)
     return fail_reply(attempt, &reply);
 }
 
-static int run(const struct attempt *attempt)
+/* librabbitmq would send a heartbeat in the middle of what we are sending, and wait for room to do
+ * so. */
+static void disable_heartbeats(const struct attempt *attempt, unsigned *ret_heartbeat)
+{
+    amqp_connection_state_t amqp = attempt->amqp;
+    *ret_heartbeat = (unsigned)amqp_get_heartbeat(amqp);
+    amqp_tune_connection(amqp, amqp_get_channel_max(amqp), amqp_get_frame_max(amqp), 0);
+}
+
+static int run(const struct attempt *attempt, unsigned *ret_heartbeat)
 {
     int error = attempt->params->url->tls ? open_tls(attempt) : open_tcp(attempt);
     if (error)
@@ -260,20 +269,22 @@ static int run(const struct attempt *attempt)
     amqp_rpc_reply_t reply = login(attempt);
     if (reply.reply_type != AMQP_RESPONSE_NORMAL)
         return fail_reply(attempt, &reply);
+    disable_heartbeats(attempt, ret_heartbeat);
     return open_channels(attempt);
 }
 
-int connect_run(const struct connect_params *params, amqp_connection_state_t *ret,
+int connect_run(const struct connect_params *params, struct connect_result *ret,
                 char text[WORDS_SIZE])
 {
     double timeout = params->timeout > 0 ? params->timeout : TIMEOUT_DEFAULT;
     struct attempt attempt = {params, amqp_new_connection(), now() + timeout, text};
+    unsigned heartbeat = 0;
     if (!attempt.amqp)
         return fail_errno(&attempt, ENOMEM);
-    int error = run(&attempt);
+    int error = run(&attempt, &heartbeat);
     if (error)
         amqp_destroy_connection(attempt.amqp);
     else
-        *ret = attempt.amqp;
+        *ret = (struct connect_result){attempt.amqp, heartbeat};
     return error;
 }

@@ -24,8 +24,13 @@ struct connect_params {
     bool confirms;     /* confirm.select on channel 1 */
 };
 
-/* 0 and an open connection that the caller owns, or an error and words that name no password. */
-MUST_CHECK int connect_run(const struct connect_params *params, amqp_connection_state_t *ret,
+struct connect_result {
+    amqp_connection_state_t amqp; /* the caller owns it */
+    unsigned heartbeat;           /* seconds agreed on; librabbitmq sends and checks none */
+};
+
+/* 0 and an open connection, or an error and words that name no password. */
+MUST_CHECK int connect_run(const struct connect_params *params, struct connect_result *ret,
                            char text[WORDS_SIZE]);
 /* Tells the kernel how long sent data may stay unacknowledged before the connection is dead; 0
  * seconds: as the system does. */

@@ -276,11 +276,9 @@ void consuming_flush(struct broker *broker)
         send_prefetch(broker);
     if (!settle_pending(&consuming->settle))
         return;
-    link_cork(link);
     while (link_may_send(link, ACK_FRAME_SIZE) && settle_next(&consuming->settle, &op) &&
            send_settlement(link, &op))
         continue;
-    link_uncork(link);
 }
 
 static void on_down(struct broker *broker, int code)

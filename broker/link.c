@@ -5,16 +5,13 @@
 
 #include "broker/link.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <sys/socket.h>
+
+#include "broker/sender.h"
 
 enum {
     FRAMES_A_TURN = 256,   /* then timers and children get their turn */
-    BURST = 64 * 1024,     /* bytes between two looks at the socket */
-    FRAME_OVERHEAD = 128,  /* what a small frame costs the kernel besides its bytes */
     CLOSE_MS = 1000,       /* for the server's close-ok */
     USER_TIMEOUT_MIN = 30, /* seconds */
 };
@@ -28,16 +25,19 @@ struct link {
     void *context;
     enum link_state state;
     uv_work_t work;
-    int result; /* of the helper thread, as the text */
+    int result; /* of the helper thread, as the text and what follows */
     char text[WORDS_SIZE];
-    amqp_connection_state_t amqp; /* owned once open */
+    struct connect_result connected; /* owned once open */
+    amqp_connection_state_t amqp;    /* the same; NULL: never open */
+    struct sender sender;
+    int broken;             /* what a send came back with */
+    uint64_t last_received; /* ms of the loop */
     uv_poll_t poll;
     uv_idle_t idle;   /* active while there is something to do without waiting for the socket */
     uv_timer_t timer; /* heartbeats, or the deadline of closing */
     unsigned handles; /* still to be closed */
     int fd;
-    size_t allowance; /* bytes that surely fit */
-    bool corked, waiting_for_room;
+    bool watching_for_room;
 };
 
 static void set_state(struct link *link, enum link_state state)
@@ -54,6 +54,7 @@ static void free_now(struct link *link)
 {
     const struct link_handler *handler = link->handler;
     void *context = link->context;
+    sender_done(&link->sender);
     if (link->amqp)
         amqp_destroy_connection(link->amqp);
     free(link);
@@ -73,6 +74,14 @@ static void close_handle(struct link *link, uv_handle_t *handle)
     uv_close(handle, on_handle_closed);
 }
 
+static int put_method(struct link *link, amqp_channel_t channel, amqp_method_number_t id,
+                      void *decoded)
+{
+    amqp_frame_t frame = {
+        .frame_type = AMQP_FRAME_METHOD, .channel = channel, .payload.method = {id, decoded}};
+    return sender_put(&link->sender, &frame);
+}
+
 void link_free(struct link *link)
 {
     enum link_state state = link->state;
@@ -85,9 +94,11 @@ void link_free(struct link *link)
         close_handle(link, (uv_handle_t *)&link->idle);
         return;
     }
-    if (state == LINK_OPEN) {
+    if (state == LINK_OPEN) { /* a kind word, if it can be said at once */
         amqp_connection_close_t method = {.reply_code = AMQP_REPLY_SUCCESS};
-        amqp_send_method(link->amqp, 0, AMQP_CONNECTION_CLOSE_METHOD, &method);
+        if (put_method(link, 0, AMQP_CONNECTION_CLOSE_METHOD, &method) == 0 &&
+            sender_flush(&link->sender))
+            link->broken = AMQP_STATUS_SOCKET_ERROR;
     }
     close_handle(link, (uv_handle_t *)&link->poll);
     close_handle(link, (uv_handle_t *)&link->idle);
@@ -118,7 +129,8 @@ static void on_server_close(struct link *link, const amqp_method_t *method)
     amqp_connection_close_ok_t ok = {0};
     words_of_close(method, text);
     int code = words_code(method);
-    amqp_send_method(link->amqp, 0, AMQP_CONNECTION_CLOSE_OK_METHOD, &ok);
+    if (link_send_method(link, 0, AMQP_CONNECTION_CLOSE_OK_METHOD, &ok))
+        link_flush(link);
     lose(link, code, text);
 }
 
@@ -126,7 +138,7 @@ static void on_server_close(struct link *link, const amqp_method_t *method)
  */
 static void set_blocked(struct link *link, bool blocked)
 {
-    unsigned heartbeat = (unsigned)amqp_get_heartbeat(link->amqp);
+    unsigned heartbeat = link->connected.heartbeat;
     unsigned seconds = 3 * heartbeat > USER_TIMEOUT_MIN ? 3 * heartbeat : USER_TIMEOUT_MIN;
     connect_set_user_timeout(link->fd, blocked ? 0 : seconds);
 }
@@ -166,33 +178,31 @@ static bool has_buffered(const struct link *link)
     return amqp_frames_enqueued(link->amqp) || amqp_data_in_buffer(link->amqp);
 }
 
-/* Reads what there is, up to the bound. The call also sends and checks heartbeats. */
+/* Reads what there is, up to the bound. After a failed send too: the server may have said why it
+ * closes. */
 static void read_frames(struct link *link)
 {
     static const struct timeval no_wait = {0, 0};
+    int status = AMQP_STATUS_OK;
     bool drained = false;
-    if (link->result) { /* what a send came back with */
-        lose_by_status(link, link->result);
-        return;
-    }
     uv_idle_stop(&link->idle);
     for (int i = 0; i < FRAMES_A_TURN && !drained; i++) {
         amqp_frame_t frame;
-        int status = amqp_simple_wait_frame_noblock(link->amqp, &frame, &no_wait);
-        if (status == AMQP_STATUS_TIMEOUT)
-            return;
-        if (status != AMQP_STATUS_OK) {
-            lose_by_status(link, status);
-            return;
-        }
+        status = amqp_simple_wait_frame_noblock(link->amqp, &frame, &no_wait);
+        if (status != AMQP_STATUS_OK)
+            break;
         on_frame(link, &frame);
         if (!is_open(link))
             return;
         amqp_maybe_release_buffers_on_channel(link->amqp, frame.channel);
         /* TLS may hold decrypted bytes that only another read shows. */
-        drained = !link->params.url->tls && !has_buffered(link);
+        drained = !link->params.url->tls && !link->broken && !has_buffered(link);
     }
-    if (!drained)
+    if (status != AMQP_STATUS_OK && status != AMQP_STATUS_TIMEOUT)
+        lose_by_status(link, status);
+    else if (link->broken && status == AMQP_STATUS_TIMEOUT)
+        lose_by_status(link, link->broken);
+    else if (!drained && status == AMQP_STATUS_OK)
         uv_idle_start(&link->idle, on_idle);
 }
 
@@ -203,10 +213,18 @@ static void on_idle(uv_idle_t *idle)
 
 static void on_poll(uv_poll_t *poll_handle, int status, int events);
 
-static void watch(struct link *link)
+static void watch(struct link *link, bool for_room)
 {
-    int events = UV_READABLE | (link->waiting_for_room ? UV_WRITABLE : 0);
-    uv_poll_start(&link->poll, events, on_poll);
+    link->watching_for_room = for_room;
+    uv_poll_start(&link->poll, UV_READABLE | (for_room ? UV_WRITABLE : 0), on_poll);
+}
+
+static void on_room(struct link *link)
+{
+    watch(link, false);
+    link_flush(link);
+    if (!link->sender.stuck)
+        link->handler->on_writable(link->context);
 }
 
 static void on_poll(uv_poll_t *poll_handle, int status, int events)
@@ -216,33 +234,51 @@ static void on_poll(uv_poll_t *poll_handle, int status, int events)
         lose(link, 0, uv_strerror(status));
         return;
     }
-    if (events & UV_READABLE)
+    if (events & UV_READABLE) {
+        link->last_received = uv_now(link->loop);
         read_frames(link);
-    if (is_open(link) && (events & UV_WRITABLE)) {
-        link->waiting_for_room = false;
-        watch(link);
-        link->handler->on_writable(link->context);
     }
+    if (is_open(link) && (events & UV_WRITABLE))
+        on_room(link);
 }
 
+/* After the process itself was stopped for a while, what came meanwhile is still to be read. */
+static bool has_unread(const struct link *link)
+{
+    struct pollfd poll_fd = {.fd = link->fd, .events = POLLIN};
+    return poll(&poll_fd, 1, 0) == 1;
+}
+
+/* Twice per heartbeat: any traffic counts as one, in both directions. */
 static void on_heartbeat(uv_timer_t *timer)
 {
-    read_frames(timer->data);
+    struct link *link = timer->data;
+    amqp_frame_t frame = {.frame_type = AMQP_FRAME_HEARTBEAT};
+    uint64_t patience = (uint64_t)link->connected.heartbeat * 2000;
+    if (uv_now(link->loop) - link->last_received > patience && !has_unread(link)) {
+        lose_by_status(link, AMQP_STATUS_HEARTBEAT_TIMEOUT);
+        return;
+    }
+    if (!link->sender.active && !link->sender.stuck && link_send_frame(link, &frame))
+        link_flush(link);
+    link->sender.active = false;
 }
 
 static int start_handles(struct link *link)
 {
     link->fd = amqp_get_sockfd(link->amqp);
+    sender_init(&link->sender, link->amqp, link->params.url->tls);
     int error = uv_poll_init(link->loop, &link->poll, link->fd);
     if (error)
         return error;
     uv_timer_init(link->loop, &link->timer);
     link->poll.data = link->timer.data = link;
-    uint64_t third = (uint64_t)amqp_get_heartbeat(link->amqp) * 1000 / 3;
-    if (third > 0)
-        uv_timer_start(&link->timer, on_heartbeat, third, third);
+    link->last_received = uv_now(link->loop);
+    uint64_t half = (uint64_t)link->connected.heartbeat * 500;
+    if (half > 0)
+        uv_timer_start(&link->timer, on_heartbeat, half, half);
     uv_idle_start(&link->idle, on_idle); /* frames may have come with the answer to the last call */
-    watch(link);
+    watch(link, false);
     set_blocked(link, false);
     return 0;
 }
@@ -251,11 +287,14 @@ static void on_connected(uv_work_t *work, int status)
 {
     struct link *link = work->data;
     if (link->state == LINK_FREED) {
+        if (status == 0 && link->result == 0)
+            link->amqp = link->connected.amqp;
         close_handle(link, (uv_handle_t *)&link->idle);
         return;
     }
     set_state(link, LINK_LOST);
     if (status == 0 && link->result == 0) {
+        link->amqp = link->connected.amqp;
         status = start_handles(link);
         if (status == 0) {
             set_state(link, LINK_OPEN);
@@ -272,7 +311,7 @@ static void on_connected(uv_work_t *work, int status)
 static void connect_on_thread(uv_work_t *work)
 {
     struct link *link = work->data;
-    link->result = connect_run(&link->params, &link->amqp, link->text);
+    link->result = connect_run(&link->params, &link->connected, link->text);
 }
 
 struct link *link_open(uv_loop_t *loop, const struct connect_params *params,
@@ -309,86 +348,55 @@ void link_end(struct link *link)
     link_send_method(link, 0, AMQP_CONNECTION_CLOSE_METHOD, &method);
 }
 
-static bool has_room(const struct link *link)
+/* A failed send is reported from the loop, because senders are in the middle of something. */
+static bool report(struct link *link, int status)
 {
-    struct pollfd poll_fd = {.fd = link->fd, .events = POLLOUT};
-    return poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & POLLOUT);
+    if (status == AMQP_STATUS_OK)
+        return true;
+    link->broken = status;
+    uv_idle_start(&link->idle, on_idle);
+    return false;
+}
+
+size_t link_frame_max(const struct link *link)
+{
+    return (size_t)amqp_get_frame_max(link->amqp);
 }
 
 bool link_may_send(struct link *link, size_t size)
 {
-    size += FRAME_OVERHEAD;
-    if (!is_open(link) || link->result || link->waiting_for_room)
+    if (!is_open(link) || link->broken)
         return false;
-    if (size > link->allowance) {
-        if (!has_room(link)) {
-            link->waiting_for_room = true;
-            watch(link);
-            return false;
-        }
-        link->allowance = BURST;
-    }
-    link->allowance -= size < link->allowance ? size : link->allowance;
-    return true;
-}
-
-static void set_cork(struct link *link, int on)
-{
-    link->corked = on;
-    setsockopt(link->fd, IPPROTO_TCP, TCP_CORK, &on, sizeof(on));
-}
-
-void link_cork(struct link *link)
-{
-    if (is_open(link) && !link->corked)
-        set_cork(link, 1);
-}
-
-void link_uncork(struct link *link)
-{
-    if (!is_open(link))
-        return;
-    if (link->corked)
-        set_cork(link, 0);
-    if (has_buffered(link)) /* librabbitmq may have read while it sent */
-        uv_idle_start(&link->idle, on_idle);
-}
-
-/* A failed send is reported from the loop, because senders are in the middle of something. */
-static bool sent(struct link *link, int status)
-{
-    if (status == AMQP_STATUS_OK)
+    if (sender_may_put(&link->sender, size))
         return true;
-    link->result = status;
-    uv_idle_start(&link->idle, on_idle);
+    if (!link->watching_for_room)
+        watch(link, true);
     return false;
 }
 
 bool link_send_method(struct link *link, amqp_channel_t channel, amqp_method_number_t id,
                       void *decoded)
 {
-    if (!is_open(link) || link->result)
+    if (!is_open(link) || link->broken)
         return false;
-    return sent(link, amqp_send_method(link->amqp, channel, id, decoded));
+    return report(link, put_method(link, channel, id, decoded));
 }
 
 bool link_send_frame(struct link *link, const amqp_frame_t *frame)
 {
-    if (!is_open(link) || link->result)
+    if (!is_open(link) || link->broken)
         return false;
-    return sent(link, amqp_send_frame(link->amqp, frame));
+    return report(link, sender_put(&link->sender, frame));
 }
 
-bool link_publish(struct link *link, amqp_channel_t channel, const struct link_message *message)
+void link_flush(struct link *link)
 {
-    if (!is_open(link) || link->result)
-        return false;
-    return sent(link,
-                amqp_basic_publish(link->amqp, channel, message->exchange, message->routing_key,
-                                   message->mandatory, 0, message->properties, message->body));
-}
-
-size_t link_frame_max(const struct link *link)
-{
-    return (size_t)amqp_get_frame_max(link->amqp);
+    if (!link || !is_open(link) || link->broken || link->watching_for_room)
+        return;
+    if (!report(link, sender_flush(&link->sender)))
+        return;
+    if (link->sender.stuck)
+        watch(link, true);
+    if (has_buffered(link)) /* over TLS librabbitmq may have read while it sent */
+        uv_idle_start(&link->idle, on_idle);
 }

@@ -3,8 +3,7 @@
 #define CELERIAC_BROKER_LINK_H
 
 /* One AMQP connection on the loop, from the attempt to connect to its end; a reconnect is a new
- * link. It reads without waiting, and it sends bulk only while at least a third of the socket's
- * send buffer is free: librabbitmq waits without limit when a frame does not fit. */
+ * link. It reads and writes without waiting, and looks after the heartbeats. */
 
 #include <uv.h>
 
@@ -42,21 +41,12 @@ void link_end(struct link *link);
 size_t link_frame_max(const struct link *link);
 /* True if `size` bytes may be sent as bulk now; if not, on_writable follows. */
 bool link_may_send(struct link *link, size_t size);
-/* Between these, what is sent leaves in as few packets as possible. */
-void link_cork(struct link *link);
-void link_uncork(struct link *link);
-/* Sends one method. Without link_may_send only for what is rare and small. False: the link is lost,
- * on_lost follows. */
+/* Queues a method or frame until link_flush. Without link_may_send only for what is rare and small.
+ * False: the link is lost, on_lost follows. */
 bool link_send_method(struct link *link, amqp_channel_t channel, amqp_method_number_t id,
                       void *decoded);
 bool link_send_frame(struct link *link, const amqp_frame_t *frame);
-
-/* A whole message, small enough for one link_may_send. */
-struct link_message {
-    amqp_bytes_t exchange, routing_key, body;
-    bool mandatory;
-    const amqp_basic_properties_t *properties;
-};
-bool link_publish(struct link *link, amqp_channel_t channel, const struct link_message *message);
+/* To be called at the end of a loop turn. Accepts NULL. */
+void link_flush(struct link *link);
 
 #endif

@@ -8,48 +8,12 @@
 #include "broker/internal.h"
 
 enum {
-    SMALL = 48 * 1024, /* sent as a whole */
     PIECE = 64 * 1024 - 8,
-    METHOD_SIZE = 640,
+    METHOD_SIZE = 640, /* of basic.publish with the longest names, or less */
+    FRAME_OVERHEAD = 8,
 };
 
-/* The frames of a large message, as far as the socket takes them. True when it is complete. */
-static bool send_pieces(struct publishing *publishing)
-{
-    struct link *link = publishing->side.link;
-    const struct outgoing *outgoing = publishing->partial;
-    amqp_frame_t frame = {.channel = CHANNEL_MAIN, .frame_type = AMQP_FRAME_HEADER};
-    if (!publishing->header_sent) {
-        if (!link_may_send(link, outgoing->size - outgoing->body.len))
-            return false;
-        frame.payload.properties.class_id = AMQP_BASIC_CLASS;
-        frame.payload.properties.body_size = outgoing->body.len;
-        frame.payload.properties.decoded = (void *)&outgoing->properties;
-        publishing->header_sent = link_send_frame(link, &frame);
-        if (!publishing->header_sent)
-            return false;
-    }
-    size_t most = link_frame_max(link) - 8;
-    frame.frame_type = AMQP_FRAME_BODY;
-    while (publishing->body_sent < outgoing->body.len) {
-        size_t size = outgoing->body.len - publishing->body_sent;
-        if (size > PIECE)
-            size = PIECE;
-        if (size > most)
-            size = most;
-        if (!link_may_send(link, size))
-            return false;
-        frame.payload.body_fragment =
-            (amqp_bytes_t){size, (char *)outgoing->body.bytes + publishing->body_sent};
-        if (!link_send_frame(link, &frame))
-            return false;
-        publishing->body_sent += size;
-    }
-    publishing->partial = NULL;
-    return true;
-}
-
-static bool start_large(struct publishing *publishing, struct outgoing *outgoing)
+static bool start_message(struct publishing *publishing, struct outgoing *outgoing)
 {
     amqp_basic_publish_t method = {
         .exchange = outgoing->exchange,
@@ -58,26 +22,53 @@ static bool start_large(struct publishing *publishing, struct outgoing *outgoing
     };
     if (!link_may_send(publishing->side.link, METHOD_SIZE) || !outbox_sent(&publishing->outbox))
         return false;
-    if (!link_send_method(publishing->side.link, CHANNEL_MAIN, AMQP_BASIC_PUBLISH_METHOD, &method))
-        return false;
     publishing->partial = outgoing;
     publishing->header_sent = false;
     publishing->body_sent = 0;
-    return send_pieces(publishing);
+    return link_send_method(publishing->side.link, CHANNEL_MAIN, AMQP_BASIC_PUBLISH_METHOD,
+                            &method);
 }
 
-static bool send_small(struct publishing *publishing, const struct outgoing *outgoing)
+static bool send_header(struct publishing *publishing)
 {
-    struct link_message message = {
-        .exchange = outgoing->exchange,
-        .routing_key = outgoing->routing_key,
-        .body = outgoing->body,
-        .mandatory = outgoing->mandatory,
-        .properties = &outgoing->properties,
-    };
-    return link_may_send(publishing->side.link, outgoing->size) &&
-           outbox_sent(&publishing->outbox) &&
-           link_publish(publishing->side.link, CHANNEL_MAIN, &message);
+    const struct outgoing *outgoing = publishing->partial;
+    amqp_frame_t frame = {.channel = CHANNEL_MAIN, .frame_type = AMQP_FRAME_HEADER};
+    frame.payload.properties.class_id = AMQP_BASIC_CLASS;
+    frame.payload.properties.body_size = outgoing->body.len;
+    frame.payload.properties.decoded = (void *)&outgoing->properties;
+    publishing->header_sent =
+        link_may_send(publishing->side.link, outgoing->size - outgoing->body.len) &&
+        link_send_frame(publishing->side.link, &frame);
+    return publishing->header_sent;
+}
+
+static bool send_piece(struct publishing *publishing)
+{
+    struct link *link = publishing->side.link;
+    const amqp_bytes_t *body = &publishing->partial->body;
+    amqp_frame_t frame = {.channel = CHANNEL_MAIN, .frame_type = AMQP_FRAME_BODY};
+    size_t size = body->len - publishing->body_sent;
+    if (size > PIECE)
+        size = PIECE;
+    if (size > link_frame_max(link) - FRAME_OVERHEAD)
+        size = link_frame_max(link) - FRAME_OVERHEAD;
+    frame.payload.body_fragment = (amqp_bytes_t){size, (char *)body->bytes + publishing->body_sent};
+    if (!link_may_send(link, size) || !link_send_frame(link, &frame))
+        return false;
+    publishing->body_sent += size;
+    return true;
+}
+
+/* The rest of a message, as far as the socket takes it. True when it is complete. */
+static bool finish_message(struct publishing *publishing)
+{
+    if (!publishing->header_sent && !send_header(publishing))
+        return false;
+    while (publishing->body_sent < publishing->partial->body.len)
+        if (!send_piece(publishing))
+            return false;
+    publishing->partial = NULL;
+    return true;
 }
 
 /* Sends the next message or the rest of one; false when nothing more can be sent now. */
@@ -86,33 +77,27 @@ static bool send_one(struct publishing *publishing)
     struct outbox *outbox = &publishing->outbox;
     struct outgoing *outgoing = outbox_next(outbox);
     if (publishing->partial)
-        return send_pieces(publishing);
+        return finish_message(publishing);
     if (!outgoing || (publishing->careful > 0 && outbox->unconfirmed.count > 0))
         return false;
     if (outgoing->size - outgoing->body.len > link_frame_max(publishing->side.link)) {
         outbox_drop(outbox, "its headers are larger than a frame of this server");
         return true;
     }
-    bool sent = outgoing->size <= SMALL ? send_small(publishing, outgoing)
-                                        : start_large(publishing, outgoing);
-    if (publishing->careful > 0 && outbox->unconfirmed.count > 0)
+    if (!start_message(publishing, outgoing))
+        return false;
+    if (publishing->careful > 0)
         publishing->careful--;
-    return sent;
+    return finish_message(publishing);
 }
 
 void publishing_flush(struct broker *broker)
 {
     struct publishing *publishing = &broker->publishing;
-    struct link *link = publishing->side.link;
     if (publishing->side.state != SIDE_UP || !publishing->ready || publishing->side.blocked)
         return;
-    if (!publishing->partial && !outbox_next(&publishing->outbox))
-        return;
-    if (publishing->outbox.first != publishing->outbox.last)
-        link_cork(link);
     while (send_one(publishing))
         continue;
-    link_uncork(link);
 }
 
 static void after_confirms(struct broker *broker)

@@ -42,6 +42,8 @@ void words_of_status(int status, char ret[WORDS_SIZE])
         words = "no heartbeat from the server";
     else if (status == AMQP_STATUS_CONNECTION_CLOSED)
         words = "the server closed the connection";
+    else if (status == AMQP_STATUS_SOCKET_ERROR)
+        words = "the connection broke";
     snprintf(ret, WORDS_SIZE, "%s", words);
 }
 
