@@ -381,6 +381,52 @@ def test_child_goes_on_when_only_the_forkserver_dies(native: Native, subreaper: 
     assert os.waitstatus_to_exitcode(os.waitpid(child.pid, 0)[1]) == 0
 
 
+LATE = """
+#include <celeriac/task.h>
+#include <pthread.h>
+#include <unistd.h>
+static pid_t forkserver;
+static int run(struct celeriac_task *task) { return celeriac_return_int(task, getppid()); }
+/* Between fork and the first line of the child: as long as the forkserver lives, at most 10 s. */
+static void wait_for_its_end(void)
+{
+    for (int i = 0; i < 10000 && getppid() == forkserver; i++)
+        usleep(1000);
+}
+__attribute__((constructor)) static void loaded(void)
+{
+    forkserver = getpid();
+    pthread_atfork(NULL, NULL, wait_for_its_end);
+}
+CELERIAC_TASKS({.name = "t", .run = run})"""
+
+
+def late_child(native: Native) -> Child:
+    """A child whose forkserver has died before it could ask for the news of that."""
+    sock = native.request_child()
+    child = Child(sock, 1, native.server.expect(SPAWNED)[2])
+    native.children.append(child)
+    os.kill(native.pid, signal.SIGKILL)
+    native.wait()
+    return child
+
+
+def test_death_of_the_forkserver_right_after_the_fork_is_not_missed(tmp_path: Path) -> None:
+    with Native(compile_library(LATE, tmp_path)) as native:
+        child = late_child(native)
+        assert child.read() is None
+        wait_until(lambda: not alive(child.pid), SECONDS, "end of the child")
+
+
+def test_child_inherited_right_after_the_fork_goes_on(tmp_path: Path, subreaper: None) -> None:
+    with Native(compile_library(LATE, tmp_path)) as native:
+        child = late_child(native)
+        child.expect(READY)
+        assert child.run("t").value == os.getpid()
+        child.send(LEAVE)
+        assert os.waitstatus_to_exitcode(os.waitpid(child.pid, 0)[1]) == 0
+
+
 MAIN = """
 import os, signal, sys
 sys.path[:0] = sys.argv[1:3]

@@ -21,7 +21,8 @@ static volatile sig_atomic_t reached;
 static void on_soft_limit(int number, siginfo_t *info, void *context)
 {
     (void)context;
-    if (info->si_code != SI_QUEUE || info->si_value.sival_int != current_job)
+    if (info->si_code != SI_QUEUE || current_job == NO_JOB ||
+        info->si_value.sival_int != current_job)
         return;
     reached = 1;
     /* A thread of the task's own may have got the signal; the task's system call is to end all the
