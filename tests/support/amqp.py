@@ -79,9 +79,14 @@ class Client:
         self.channel.queue_bind(queue, queue, queue)
 
     def publish(self, message: amqp.Message | str | bytes, queue: str, exchange: str = "") -> None:
-        """Publish to a queue (through the default exchange) or to an exchange with a key."""
+        """Publish to a queue (through the default exchange) or to an exchange with a key.
+
+        A text goes out as UTF-8 whatever content_encoding claims.
+        """
         if not isinstance(message, amqp.Message):
             message = amqp.Message(message)
+        if isinstance(message.body, str):
+            message.body = message.body.encode()
         self.channel.basic_publish(message, exchange=exchange, routing_key=queue)
 
     def send_task(self, task: str, args: Sequence[Any] = (), queue: str = "celery",

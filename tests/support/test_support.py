@@ -143,3 +143,12 @@ def test_cpu_time_counts_the_living_and_the_reaped(tmp_path: Path) -> None:
         assert 0.1 < cpu_seconds(process.pid) < 5
     finally:
         process.kill()
+
+
+def test_content_encoding_may_be_a_lie(amqp: Client) -> None:
+    amqp.declare("lies")
+    for encoding in ("binary", "x-none", "utf-8"):
+        amqp.publish(amqp_lib.Message("text", content_encoding=encoding), "lies")
+        answer = amqp.wait_message("lies")
+        assert answer.properties["content_encoding"] == encoding
+        assert answer.body in ("text", b"text")
