@@ -278,6 +278,36 @@ void harness_until_spawned(struct harness *harness, uint64_t children)
     harness_until(harness, are_spawned, &children, PATIENCE);
 }
 
+static bool are_started(struct harness *harness, void *context)
+{
+    return harness_stats(harness).forkservers >= *(unsigned *)context;
+}
+
+void harness_until_servers(struct harness *harness, unsigned forkservers)
+{
+    harness_until(harness, are_started, &forkservers, PATIENCE);
+}
+
+static bool have_greeted(struct harness *harness, void *context)
+{
+    return harness->hellos >= *(unsigned *)context;
+}
+
+void harness_until_hello(struct harness *harness, unsigned hellos)
+{
+    harness_until(harness, have_greeted, &hellos, PATIENCE);
+}
+
+static bool have_failed(struct harness *harness, void *context)
+{
+    return harness_stats(harness).failures >= *(unsigned *)context;
+}
+
+void harness_until_failures(struct harness *harness, unsigned failures)
+{
+    harness_until(harness, have_failed, &failures, PATIENCE);
+}
+
 static bool is_noticed(struct harness *harness, void *part)
 {
     return harness_noticed(harness, part);

@@ -9,6 +9,7 @@
  *   error TEXT          says ERROR instead of HELLO
  *   protocol N          says HELLO for protocol N
  *   later FILE MODE     does MODE (no-hello, exit, error) only if FILE exists
+ *   odd-frame           sends a RESULT after HELLO
  *   no-pidfd            sends no pidfds;  odd-pidfd: sends every other one
  *   no-fork             answers no SPAWN;  fork-fails: reports every fork as failed
  *   no-leave            ignores LEAVE and EOF
@@ -40,7 +41,7 @@
 enum { CHANNEL = 3, FAMILY_MAX = 4096 };
 
 struct script {
-    bool no_hello, no_pidfd, odd_pidfd, no_fork, fork_fails, no_leave, stay;
+    bool no_hello, odd_frame, no_pidfd, odd_pidfd, no_fork, fork_fails, no_leave, stay;
     int exit_with, protocol;
     unsigned long unready, mute, rss;
     const char *error, *excuse;
@@ -634,6 +635,9 @@ static void greet(void)
     buffer.data[6] = (uint8_t)script.protocol; /* length (4), array, type, protocol */
     send_with(CHANNEL, &buffer, -1);
     buffer_done(&buffer);
+    if (script.odd_frame)
+        SEND(CHANNEL,
+             frame_write_result(&send_buffer, &(struct frame_result){.report = {"\x80", 1}}));
 }
 
 static void remember_signals(void)
@@ -665,6 +669,8 @@ static void parse(char **words)
                 return;
         } else if (strcmp(word, "no-hello") == 0)
             script.no_hello = true;
+        else if (strcmp(word, "odd-frame") == 0)
+            script.odd_frame = true;
         else if (strcmp(word, "no-pidfd") == 0)
             script.no_pidfd = true;
         else if (strcmp(word, "odd-pidfd") == 0)

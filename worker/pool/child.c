@@ -11,6 +11,8 @@
 #include "worker/pool/internal.h"
 #include "worker/pool/process.h"
 
+enum { LISTEN_READS = 512 }; /* more than a socket holds */
+
 /* --- states --- */
 
 static const char *const state_names[CHILD_STATES] = {
@@ -146,6 +148,11 @@ static bool on_ready(struct pool_child *child, const struct frame *frame)
 static bool on_error(struct pool_child *child, const struct frame *frame)
 {
     struct text text = frame_text(frame, 1);
+    if (child->gave_up) {
+        codec_fail(&child->link.reason, CODEC_ETYPE, "ERROR came twice");
+        return false;
+    }
+    child->gave_up = true;
     pool_notice(child->pool, POOL_ERROR, "Process 'ForkPoolWorker-%u' pid:%d gave up: %.*s",
                 child->slot, (int)child->pid, (int)text.size, text.data);
     return true;
@@ -173,7 +180,10 @@ static void on_sent(struct link *link)
 
 void child_listen(struct pool_child *child)
 {
-    enum link_status status = link_read(&child->link);
+    const struct pool_job *job = child->job;
+    enum link_status status = LINK_OPEN;
+    for (int reads = 0; reads < LISTEN_READS && status == LINK_OPEN && child->job == job; reads++)
+        status = link_read(&child->link);
     if (status != LINK_EOF && status != LINK_BROKEN)
         return;
     link_stop(&child->link);

@@ -288,7 +288,7 @@ static const struct link_handler link_handler = {on_frame, on_end, on_sent, true
 
 void forkserver_listen(struct forkserver *server)
 {
-    enum link_status status = link_read(&server->link);
+    enum link_status status = link_drain(&server->link);
     if (status != LINK_EOF && status != LINK_BROKEN)
         return;
     link_stop(&server->link);

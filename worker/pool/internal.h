@@ -52,6 +52,7 @@ struct pool_child {
     bool ready;    /* READY has come */
     bool last;     /* its slot has a successor (or is closed): it leaves after this job */
     bool gone;     /* is known to have ended: nothing is left to kill */
+    bool gave_up;  /* ERROR has come */
     bool expected; /* its end is no news: we asked for it */
     struct link link;
     uv_poll_t exit_poll; /* on pidfd */
@@ -171,7 +172,7 @@ void child_retire(struct pool_child *child);
 void child_let_go(struct pool_child *child);
 /* Sends `signal` with `value` (siginfo's si_value). */
 void child_signal(struct pool_child *child, int signal, int value);
-/* Reads once, as if the socket had been reported readable. */
+/* Reads what it has sent, up to the end of its job. */
 void child_listen(struct pool_child *child);
 /* From the forkserver: the process exists. Takes `pidfd` (-1: none). */
 void child_spawned(struct pool_child *child, pid_t pid, int pidfd);
