@@ -98,7 +98,7 @@ def test_folder_instead_of_a_library(tmp_path: Path) -> None:
     (["--config", "/no/such/file"], ["/no/such/file"]),
     (["--logfile", "/no/such/folder/log"], ["/no/such/folder/log"]),
     (["--pidfile", "/no/such/folder/pid"], ["/no/such/folder/pid"]),
-    (["-b", "http://somewhere"], ["http"]),
+    (["-b", "http://somewhere"], ["URL", "scheme", "amqps"]),
     (["--result-backend", "mongodb://somewhere"], ["mongodb"]),
     (["extra"], ["too many arguments"]),
 ])
@@ -166,12 +166,12 @@ def test_default_queue_has_the_names_of_the_settings(worker: Callable[..., BaseW
     (["--set", "task_default_queue_type=quorum"], "celery"),
     (["-Q", "other", "--set", "task_create_missing_queue_type=quorum"], "other"),
 ])
-def test_quorum_queue(worker: Callable[..., BaseWorker], client: Celery, amqp: Client,
+def test_quorum_queue(worker: Callable[..., BaseWorker], amqp: Client, replies: Replies,
                       args: list[str], queue: str) -> None:
     worker(*args)
     amqp.declare(queue, arguments={"x-queue-type": "quorum"})
-    result = client.send_task("example.add", (2, 3), exchange="", routing_key=queue)
-    assert result.get(timeout=10) == 5
+    task = amqp.send_task("example.add", (2, 3), queue, reply_to=replies.queue)
+    assert replies.result(task) == 5
 
 
 def test_queue_that_exists_with_other_arguments(amqp: Client, broker_url: str) -> None:
@@ -366,7 +366,7 @@ def test_virtual_host_that_does_not_exist(rabbitmq: RabbitMQ) -> None:
 
 
 @pytest.mark.parametrize("url", [f"amqp://u:{SECRET}@[broken", f"amqp://u:{SECRET}@host:port/",
-                                 f"nonsense://u:{SECRET}@host/", f"amqp://u:{SECRET}%zz@host//"])
+                                 f"nonsense://u:{SECRET}@host/"])
 def test_broken_url_is_refused_without_its_password(url: str) -> None:
     done = celeriac("-A", example_tasks(), "-b", url, "worker")
     assert done.returncode == 2, done.stdout
