@@ -43,6 +43,7 @@ struct harness {
     unsigned errors;
     bool refuse_dispatch;
     void (*on_ended)(struct harness *harness, struct run *run); /* NULL: nothing more */
+    void *user;
 };
 
 /* The scripted runtime with `words` (NULL at the end) as its arguments; 2 children. Tests change
