@@ -11,7 +11,7 @@
 
 #include "worker/cli/options.h"
 
-enum { ARGUMENTS_MAX = 16 };
+enum { ARGUMENTS_MAX = 32 };
 
 static char last_warning[256];
 
