@@ -6,8 +6,8 @@ All tasks are example.append with a text of their own and the same file, publish
 start, so that there is always work when something dies. The moments of the kills are drawn from
 the seed as numbers of lines in the file: the harm falls into the work, whatever the worker's
 speed. Children, the forkserver and the main process get SIGKILL, RabbitMQ is stopped and started
-on the same data (half the time with another kill while it is down), connections are cut with FIN
-or RST. A killed main process is started again.
+on the same data (half the time with another kill while it is down), both connections or one of
+them are cut with FIN or RST. A killed main process is started again.
 
 A witness reads the wire between broker and worker. A task that ran more than once needs, for each
 run beyond the first, a delivery that the broker marked as redelivered or that carries a loss

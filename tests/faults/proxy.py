@@ -46,7 +46,8 @@ def _shut(sock: socket.socket) -> None:
 class _Link:
     """A client's connection and the one to the server that belongs to it."""
 
-    def __init__(self, client: socket.socket, server: socket.socket) -> None:
+    def __init__(self, number: int, client: socket.socket, server: socket.socket) -> None:
+        self.number = number
         self.sockets = (client, server)
 
     def run(self, watch: tuple[See, See] | None) -> None:
@@ -108,11 +109,17 @@ class Proxy:
 
     def cut(self, reset: bool = False) -> int:
         """End all connections that are up; how many there were."""
-        with self._lock:
-            links = list(self._links)
+        links = self._up()
         for link in links:
             link.cut(reset)
         return len(links)
+
+    def cut_one(self, number: int, reset: bool = False) -> bool:
+        """End one connection, counted in order of coming; False if there are fewer."""
+        links = self._up()
+        if number < len(links):
+            links[number].cut(reset)
+        return number < len(links)
 
     def links(self) -> int:
         """The number of connections that are up."""
@@ -127,6 +134,10 @@ class Proxy:
                  trace: TracebackType | None) -> None:
         self.shut()
         self.cut()
+
+    def _up(self) -> list[_Link]:
+        with self._lock:
+            return sorted(self._links, key=lambda link: link.number)
 
     def _accept(self, listener: socket.socket) -> None:
         while True:
@@ -145,10 +156,10 @@ class Proxy:
         server.settimeout(None)
         for sock in (client, server):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        link = _Link(client, server)
         with self._lock:
-            self._links.add(link)
             self.accepted += 1
+            link = _Link(self.accepted, client, server)
+            self._links.add(link)
         try:
             link.run(self._watcher.connection() if self._watcher else None)
         finally:

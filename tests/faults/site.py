@@ -140,8 +140,10 @@ class Site:
         self.start_worker(ready=False)
 
     def cut(self) -> None:
-        """End all connections of the worker."""
-        self.proxy.cut(reset=self._chance.random() < 0.5)
+        """End all connections of the worker, or one of them."""
+        reset = self._chance.random() < 0.5
+        if self._chance.random() < 0.5 or not self.proxy.cut_one(self._chance.randrange(2), reset):
+            self.proxy.cut(reset)
         self.harm["cut"] += 1
 
     def restart_broker(self) -> None:

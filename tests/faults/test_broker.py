@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import signal
-from typing import Callable
+from typing import Callable, Iterator
+
+import pytest
 
 from faults.held import QUEUE, Held, consumers
 from faults.proxy import Proxy
@@ -81,7 +83,7 @@ def test_hanging_broker_is_noticed_by_its_heartbeat_and_nothing_runs_twice(
     held.send_and_wait(2)
     rabbitmq.signal(signal.SIGSTOP)
     try:
-        worker.wait_log("Connection to broker lost", 6 * HEARTBEAT)
+        worker.wait_log("consumer: Connection to broker lost", 6 * HEARTBEAT)
     finally:
         rabbitmq.signal(signal.SIGCONT)
     wait_until(lambda: worker.read_log().count(" ready.\n") == 2, 30, "second connection")
@@ -90,3 +92,39 @@ def test_hanging_broker_is_noticed_by_its_heartbeat_and_nothing_runs_twice(
     assert len(held.wait_results(2)) == 2
     assert worker.stop() == 0
     assert (held.starts(), held.ends(), held.ready()) == (2, 2, 0)
+
+
+def test_paused_worker_attaches_its_tasks_when_it_wakes_up(fault_worker: Start,
+                                                           held: Held) -> None:
+    worker = fault_worker(query="?heartbeat=1", concurrency=2)
+    held.send_and_wait(2)
+    worker.signal(signal.SIGSTOP)
+    held.wait_ready(2, 15)  # the broker has given up on it
+    worker.signal(signal.SIGCONT)
+    held.wait_ready(0, 15)
+    held.let_go()
+    assert len(held.wait_results(2)) == 2
+    assert worker.stop() == 0
+    assert (held.starts(), held.ends(), held.ready()) == (2, 2, 0)
+
+
+@pytest.fixture
+def impatient(rabbitmq: RabbitMQ) -> Iterator[None]:
+    """A node that closes the channel of who keeps a delivery longer than a second."""
+    rabbitmq.ctl("eval", "application:set_env(rabbit, consumer_timeout, 1000), "
+                         "application:set_env(rabbit, channel_tick_interval, 500).")
+    yield
+    rabbitmq.ctl("eval", "application:set_env(rabbit, consumer_timeout, 1800000), "
+                         "application:set_env(rabbit, channel_tick_interval, 60000).")
+
+
+@pytest.mark.usefixtures("impatient")
+def test_task_beyond_the_brokers_consumer_timeout_runs_once(
+        fault_worker: Start, held: Held, witness: Witness) -> None:
+    worker = fault_worker(concurrency=1)
+    held.send_and_wait(1)
+    wait_until(lambda: len(witness.of("held-0")) >= 3, 20, "two redeliveries")
+    held.let_go()
+    assert held.wait_results(1)["held-0"]["status"] == "SUCCESS"
+    assert worker.stop() == 0
+    assert (held.starts(), held.ends(), held.ready()) == (1, 1, 0)

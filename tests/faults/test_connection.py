@@ -77,6 +77,36 @@ def test_tasks_that_end_offline_are_settled_by_their_redelivery(
     check_one_run_each(held, worker, witness, 4)
 
 
+@pytest.mark.parametrize("number", [0, 1])
+def test_results_arrive_although_one_connection_was_cut_before_them(
+        number: int, fault_worker: Start, held: Held, proxy: Proxy, witness: Witness) -> None:
+    worker = fault_worker(concurrency=2)
+    held.send_and_wait(2)
+    proxy.shut()
+    assert proxy.cut_one(number)
+    held.let_go()
+    held.wait_ended(2)
+    proxy.open()
+    check_one_run_each(held, worker, witness, 2)
+
+
+def test_worker_moves_on_to_the_next_url(fault_worker: Start, held: Held, proxy: Proxy,
+                                         rabbitmq: RabbitMQ, broker_url: str) -> None:
+    with Proxy(rabbitmq.port) as other:
+        both = f"{proxy.url(broker_url)};{other.url(broker_url)}"
+        worker = fault_worker(concurrency=2, url=both)
+        held.send_and_wait(2)
+        assert (proxy.accepted, other.accepted) == (2, 0)
+        proxy.shut()
+        proxy.cut()
+        wait_until(lambda: other.links() == 2, 10, "connections by the second URL")
+        held.let_go()
+        assert len(held.wait_results(2)) == 2
+        assert worker.stop() == 0
+        assert held.trace("start") == dict.fromkeys(held.sent, 1)
+        assert held.ready() == 0
+
+
 def test_prefetched_tasks_run_once_after_a_cut(fault_worker: Start, held: Held, proxy: Proxy,
                                                witness: Witness) -> None:
     worker = fault_worker(concurrency=2)

@@ -169,3 +169,59 @@ def test_idle_worker_without_a_broker_ends_at_once(fault_worker: Start, proxy: P
     worker.wait_log("Connection to broker lost")
     worker.signal(signal.SIGTERM)
     assert worker.wait(3) == 0
+
+
+def test_worker_that_never_found_a_broker_ends_at_once(fault_worker: Start,
+                                                       proxy: Proxy) -> None:
+    proxy.shut()
+    worker = fault_worker(ready=False, concurrency=1)
+    worker.wait_log("Cannot connect to")
+    worker.signal(signal.SIGTERM)
+    assert worker.wait(3) == 0
+
+
+def test_worker_ends_when_told_so_while_it_loads(fault_worker: Start) -> None:
+    mark = uuid.uuid4().hex
+    worker = fault_worker(ready=False, concurrency=1, env={MARK: mark})
+    wait_until(lambda: forkserver_of(worker), 5, "forkserver", pause=0.001)
+    worker.signal(signal.SIGTERM)
+    assert worker.wait(5) == 0
+    assert not marked(mark)
+
+
+def test_warm_shutdown_ends_in_good_order_when_the_connection_is_cut_meanwhile(
+        fault_worker: Start, held: Held, proxy: Proxy) -> None:
+    worker = fault_worker(concurrency=2)
+    held.send_and_wait(2)
+    worker.signal(signal.SIGTERM)
+    worker.wait_log("Warm shutdown")
+    proxy.cut()
+    wait_until(lambda: proxy.links() == 2, 10, "new connections")
+    held.let_go()
+    assert worker.wait(20) == 0
+    assert len(held.wait_results(2)) == 2
+    # It consumes no more, so it cannot take the redeliveries: another worker runs them again.
+    assert (held.starts(), held.ends(), held.ready()) == (2, 2, 2)
+
+
+def test_heartbeats_go_on_during_a_long_warm_shutdown(fault_worker: Start, held: Held,
+                                                      proxy: Proxy) -> None:
+    worker = fault_worker(query="?heartbeat=1", concurrency=1)
+    held.send_and_wait(1)
+    worker.signal(signal.SIGTERM)
+    worker.wait_log("Warm shutdown")
+    time.sleep(5)  # the broker gives up on a client that is silent for two or three heartbeats
+    assert proxy.accepted == 2
+    held.let_go()
+    assert worker.wait(10) == 0
+    assert held.ready() == 0
+
+
+def test_warm_shutdown_ends_although_an_idle_child_hangs(fault_worker: Start) -> None:
+    mark = uuid.uuid4().hex
+    worker = fault_worker(concurrency=2, env={MARK: mark})
+    child = wait_until(lambda: children_of(worker), 5, "children")[0]
+    os.kill(child, signal.SIGSTOP)
+    worker.signal(signal.SIGTERM)
+    assert worker.wait(10) == 0
+    assert not marked(mark)
