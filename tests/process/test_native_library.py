@@ -64,6 +64,27 @@ def test_name_without_a_folder_is_a_file_here(tmp_path: Path,
         assert native.description["tasks"] == {"t": {}}
 
 
+def test_threads_that_a_library_starts_too_early_are_warned_of(tmp_path: Path) -> None:
+    library = compile_library(RUN + """
+        #include <pthread.h>
+        #include <unistd.h>
+        static void *wait_for_ever(void *nothing)
+        {
+            for (;;)
+                pause();
+            return nothing;
+        }
+        __attribute__((constructor)) static void loaded(void)
+        {
+            pthread_t thread;
+            pthread_create(&thread, 0, wait_for_ever, 0);
+        }
+        CELERIAC_TASKS({.name = "t", .run = run})""", tmp_path, "-pthread")
+    with Native(library) as native:
+        native.wait_log("the task library has started 1 threads while it was loaded")
+        assert native.spawn().run("t").value == 1
+
+
 def test_library_without_tasks_is_none(tmp_path: Path) -> None:
     library = compile_library("int answer(void);\nint answer(void) { return 42; }", tmp_path)
     assert start_error(library) == \

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "worker/log/log.h"
@@ -76,6 +77,16 @@ static void set_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* A fork copies one thread only, and the locks of all of them as they are. */
+static void warn_of_threads(void)
+{
+    struct stat tasks;
+    if (stat("/proc/self/task", &tasks) == 0 && tasks.st_nlink > 3)
+        log_warning("the task library has started %lu threads while it was loaded: no process of "
+                    "the pool will have them",
+                    (unsigned long)tasks.st_nlink - 3);
+}
+
 int main(int argc, char **argv)
 {
     struct forkserver_config config = {.log_level = LOG_WARNING, .title = title_of(argc, argv)};
@@ -96,6 +107,7 @@ int main(int argc, char **argv)
         forkserver_complain(error);
         return EXIT_FAILURE;
     }
+    warn_of_threads();
     config.library = &library;
     status = forkserver_run(&config);
     library_done(&library);
