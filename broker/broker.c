@@ -109,7 +109,7 @@ static void on_stop_timer(uv_timer_t *timer)
 
 static void maybe_stopped(struct broker *broker)
 {
-    if (broker->closing && broker->handles == 0 && broker->links == 0)
+    if (broker->ended && broker->handles == 0 && broker->links == 0)
         broker->handler.on_stopped(broker->context);
 }
 
@@ -149,10 +149,11 @@ static void close_handles(struct broker *broker)
 
 void broker_side_ended(struct broker *broker)
 {
-    if (!broker->closing || broker->handles > 0 || broker->consuming.side.state != SIDE_IDLE ||
+    if (!broker->closing || broker->ended || broker->consuming.side.state != SIDE_IDLE ||
         broker->publishing.side.state != SIDE_IDLE)
         return;
     outbox_fail_all(&broker->publishing.outbox, "the worker stopped before it was confirmed");
+    broker->ended = true;
     close_handles(broker);
 }
 

@@ -74,17 +74,18 @@ static void give_back(struct broker *broker, struct broker_delivery *delivery)
     broker_delivery_free(delivery);
 }
 
-static void hand_over(struct broker *broker, struct broker_delivery *delivery, uint64_t oversized)
+static void hand_over(struct broker *broker, struct broker_delivery *delivery)
 {
     struct consuming *consuming = &broker->consuming;
+    uint64_t oversize = delivery_oversize(delivery);
     if (consuming->cancelled) {
         give_back(broker, delivery);
         return;
     }
     delivery->epoch = consuming->epoch;
     consuming->delivered++;
-    if (oversized)
-        broker->handler.on_oversized(broker->context, delivery, oversized);
+    if (oversize)
+        broker->handler.on_oversized(broker->context, delivery, oversize);
     else
         broker->handler.on_delivery(broker->context, delivery);
 }
@@ -97,21 +98,25 @@ static void hand_over_early(struct broker *broker)
         consuming->early = *delivery_next(delivery);
         if (!consuming->early)
             consuming->early_end = &consuming->early;
-        hand_over(broker, delivery, 0);
+        hand_over(broker, delivery);
     }
 }
 
+/* Every consumer is active. */
 static void go_up(struct broker *broker)
 {
     struct consuming *consuming = &broker->consuming;
     side_answered(&consuming->side);
-    if (consuming->side.state != SIDE_DECLARING)
-        return;
-    consuming->up = true;
-    consuming->epoch++;
-    side_up(&consuming->side);
-    broker->handler.on_up(broker->context, consuming->epoch);
-    hand_over_early(broker);
+    if (consuming->side.state == SIDE_DECLARING) {
+        consuming->up = true;
+        consuming->epoch++;
+        side_up(&consuming->side);
+        broker->handler.on_up(broker->context, consuming->epoch);
+        hand_over_early(broker);
+    }
+    /* A queue may have been deleted in the meantime. */
+    if (consuming->up && topology_wants(&consuming->side.topology))
+        side_declare_again(&consuming->side);
 }
 
 static void on_declared(struct broker *broker)
@@ -194,8 +199,8 @@ static void on_progress(struct broker *broker, struct assembly *assembly,
     if (delivery->tag && !settle_delivered(&consuming->settle, delivery->tag)) {
         broker_delivery_free(delivery);
         out_of_memory(broker);
-    } else if (consuming->up || progress == ASSEMBLY_OVERSIZED) {
-        hand_over(broker, delivery, progress == ASSEMBLY_OVERSIZED ? assembly->size : 0);
+    } else if (consuming->up) {
+        hand_over(broker, delivery);
     } else {
         *consuming->early_end = delivery;
         consuming->early_end = delivery_next(delivery);
@@ -211,6 +216,12 @@ static void on_deliver(struct broker *broker, const amqp_method_t *method)
         return;
     }
     const struct broker_queue *queue = &broker->config.queues[index];
+    if (!queue->no_ack && deliver->delivery_tag <= broker->consuming.last_tag) {
+        side_lose(&broker->consuming.side, 0, "delivery tags out of order");
+        return;
+    }
+    if (!queue->no_ack)
+        broker->consuming.last_tag = deliver->delivery_tag;
     struct assembly *assembly =
         queue->no_ack ? &broker->consuming.control : &broker->consuming.tasks;
     enum assembly_progress progress = assembly_begin(assembly, deliver);
@@ -293,6 +304,7 @@ static void on_down(struct broker *broker, int code)
                       "server has no global one for these queues");
     }
     settle_clear(&consuming->settle);
+    consuming->last_tag = 0;
     assembly_reset(&consuming->tasks);
     assembly_reset(&consuming->control);
     while (consuming->early) {

@@ -21,6 +21,7 @@ struct box {
     msgpack_zone zone;
     struct delivery_store *store;
     struct broker_delivery *next;
+    uint64_t oversize;
 };
 
 struct delivery_store {
@@ -38,6 +39,11 @@ static struct box *box_of(struct broker_delivery *delivery)
 struct broker_delivery **delivery_next(struct broker_delivery *delivery)
 {
     return &box_of(delivery)->next;
+}
+
+uint64_t delivery_oversize(struct broker_delivery *delivery)
+{
+    return box_of(delivery)->oversize;
 }
 
 struct delivery_store *delivery_store_new(void)
@@ -90,6 +96,7 @@ static struct box *box_get(struct delivery_store *store)
     }
     store->out++;
     box->next = NULL;
+    box->oversize = 0;
     box->delivery = (struct broker_delivery){
         .priority = -1, .headers = {.type = MSGPACK_OBJECT_NIL}, .zone = &box->zone};
     return box;
@@ -211,9 +218,7 @@ static char *body_memory(msgpack_zone *zone, size_t size)
 
 static enum assembly_progress progress(const struct assembly *assembly)
 {
-    if (assembly->received < assembly->size)
-        return ASSEMBLY_MORE;
-    return assembly->body ? ASSEMBLY_WHOLE : ASSEMBLY_OVERSIZED;
+    return assembly->received < assembly->size ? ASSEMBLY_MORE : ASSEMBLY_WHOLE;
 }
 
 static enum assembly_progress on_header(struct assembly *assembly, const amqp_frame_t *frame)
@@ -231,6 +236,8 @@ static enum assembly_progress on_header(struct assembly *assembly, const amqp_fr
             return ASSEMBLY_NO_MEMORY;
         assembly->body[assembly->size] = '\0';
         delivery->body = (struct bytes){assembly->body, (size_t)assembly->size};
+    } else {
+        box_of(delivery)->oversize = assembly->size;
     }
     return progress(assembly);
 }

@@ -31,8 +31,7 @@ void assembly_reset(struct assembly *assembly);
 
 enum assembly_progress {
     ASSEMBLY_MORE = 0,
-    ASSEMBLY_WHOLE = 1,     /* take it with assembly_take */
-    ASSEMBLY_OVERSIZED = 2, /* likewise; it has no body, and assembly->size says how large it was */
+    ASSEMBLY_WHOLE = 1, /* take it with assembly_take */
     ASSEMBLY_NO_MEMORY = -1,
     ASSEMBLY_BROKEN = -2, /* frames in an order that AMQP does not have */
 };
@@ -45,6 +44,8 @@ MUST_CHECK enum assembly_progress assembly_frame(struct assembly *assembly,
 /* The caller owns it now. */
 struct broker_delivery *assembly_take(struct assembly *assembly);
 
+/* What the sender announced, if the body was larger than body_max; else 0. */
+uint64_t delivery_oversize(struct broker_delivery *delivery);
 /* Deliveries can be chained while they wait. */
 struct broker_delivery **delivery_next(struct broker_delivery *delivery);
 

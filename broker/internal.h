@@ -22,7 +22,7 @@ struct consuming {
     enum consumer_state *consumers; /* owned; one a queue */
     struct broker_delivery *early;  /* came before all consumers were active; newest last */
     struct broker_delivery **early_end;
-    uint64_t epoch;
+    uint64_t epoch, last_tag;
     uint32_t prefetch;
     bool up;             /* on_up was called for this connection */
     bool prefetch_dirty; /* to be sent */
@@ -52,7 +52,7 @@ struct broker {
     uv_prepare_t prepare; /* the end of a turn: flushes */
     uv_timer_t stop_timer;
     unsigned links, handles; /* alive; counted when stopping */
-    bool started, stopping, closing, failed, blocked;
+    bool started, stopping, closing, ended, failed, blocked;
     uint64_t connects;
 };
 

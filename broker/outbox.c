@@ -218,7 +218,7 @@ struct outgoing *outbox_next(struct outbox *outbox)
 bool outbox_sent(struct outbox *outbox)
 {
     struct outgoing *outgoing = outbox->first;
-    if (!window_add(&outbox->unconfirmed, outbox->sequence + 1, (uintptr_t)outgoing))
+    if (!window_add(&outbox->unconfirmed, outbox->sequence + 1, outgoing))
         return false;
     outbox->sequence++;
     outbox->first = outgoing->next;
@@ -243,7 +243,7 @@ static void finish(struct outbox *outbox, struct outgoing *outgoing, const char 
 
 static void finish_entry(struct outbox *outbox, struct window_entry *entry, const char *error)
 {
-    struct outgoing *outgoing = (struct outgoing *)entry->value;
+    struct outgoing *outgoing = entry->item;
     window_remove(&outbox->unconfirmed, entry);
     finish(outbox, outgoing, error);
 }
@@ -275,7 +275,7 @@ void outbox_returned(struct outbox *outbox, amqp_bytes_t message_id, const char 
     struct window_entry *entry = window_first(&outbox->unconfirmed);
     amqp_bytes_t text;
     for (; entry; entry = window_next(&outbox->unconfirmed, entry)) {
-        struct outgoing *outgoing = (struct outgoing *)entry->value;
+        struct outgoing *outgoing = entry->item;
         if (!has_id(outgoing, message_id))
             continue;
         if (copy(&outgoing->zone, problem, strlen(problem) + 1, &text))
@@ -290,7 +290,7 @@ void outbox_requeue(struct outbox *outbox)
     struct outgoing **end = &first;
     struct window_entry *entry = NULL;
     while ((entry = window_first(&outbox->unconfirmed))) {
-        struct outgoing *outgoing = (struct outgoing *)entry->value;
+        struct outgoing *outgoing = entry->item;
         outgoing->problem = NULL;
         window_remove(&outbox->unconfirmed, entry);
         *end = outgoing;

@@ -28,7 +28,7 @@ struct outgoing {
 struct outbox {
     size_t limit, bytes, messages;
     struct outgoing *first, *last; /* not sent on this connection */
-    struct window unconfirmed;     /* sent; the value is the struct outgoing */
+    struct window unconfirmed;     /* sent; the item is the struct outgoing */
     uint64_t sequence;             /* of the last one sent on this channel, as the server counts */
     uint64_t names;                /* for message_id */
     struct outgoing *kept;         /* free messages */

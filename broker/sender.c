@@ -99,7 +99,7 @@ static void put_number(uint8_t *to, uint64_t number, unsigned bytes)
 static int encode(const amqp_frame_t *frame, uint8_t *to, size_t room)
 {
     enum { ID_SIZE = 4, PROPERTIES_HEAD = 12 };
-    amqp_bytes_t rest = {room, to};
+    amqp_bytes_t rest;
     int size = 0;
     switch (frame->frame_type) {
     case AMQP_FRAME_METHOD:

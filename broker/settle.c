@@ -10,7 +10,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum settle_state { UNDECIDED = 1, DECIDED = 2 /* + enum broker_verb */ };
+/* The items of the window. */
+struct decision {
+    enum broker_verb verb;
+};
+static const struct decision undecided;
+static const struct decision decisions[] = {
+    [BROKER_ACK] = {BROKER_ACK},
+    [BROKER_REJECT] = {BROKER_REJECT},
+    [BROKER_REJECT_REQUEUE] = {BROKER_REJECT_REQUEUE},
+    [BROKER_NACK_REQUEUE] = {BROKER_NACK_REQUEUE},
+};
 
 enum { FIRST_ROOM = 64 };
 
@@ -75,16 +85,16 @@ bool settle_delivered(struct settle *settle, uint64_t tag)
 {
     size_t most = settle->window.count + 1;
     return queue_reserve(&settle->acks, most) && queue_reserve(&settle->returns, most) &&
-           window_add(&settle->window, tag, UNDECIDED);
+           window_add(&settle->window, tag, (void *)&undecided);
 }
 
 void settle_mark(struct settle *settle, uint64_t tag, enum broker_verb verb)
 {
     struct settle_queue *queue = verb == BROKER_ACK ? &settle->acks : &settle->returns;
     struct window_entry *entry = window_find(&settle->window, tag);
-    assert(entry && entry->value == UNDECIDED);
+    assert(entry && entry->item == &undecided);
     assert(queue->end < queue->room);
-    entry->value = DECIDED + (uintptr_t)verb;
+    entry->item = (void *)&decisions[verb];
     queue->tags[queue->end++] = tag;
 }
 
@@ -94,8 +104,8 @@ static bool next_return(struct settle *settle, struct settle_op *ret)
     if (!queue_take(&settle->returns, &tag))
         return false;
     struct window_entry *entry = window_find(&settle->window, tag);
-    assert(entry && entry->value > DECIDED);
-    *ret = (struct settle_op){(enum broker_verb)(entry->value - DECIDED), tag, false};
+    assert(entry && entry->item != &undecided);
+    *ret = (struct settle_op){((const struct decision *)entry->item)->verb, tag, false};
     window_remove(&settle->window, entry);
     return true;
 }
@@ -104,7 +114,7 @@ static bool next_run(struct settle *settle, struct settle_op *ret)
 {
     struct window_entry *entry = window_first(&settle->window);
     struct settle_op op = {BROKER_ACK, 0, false};
-    while (entry && entry->value == DECIDED + (uintptr_t)BROKER_ACK) {
+    while (entry && entry->item == &decisions[BROKER_ACK]) {
         op.multiple = op.tag != 0;
         op.tag = entry->tag;
         window_remove(&settle->window, entry);

@@ -141,6 +141,14 @@ void topology_reset(struct topology *topology)
     topology->channel_open = true;
 }
 
+bool topology_wants(const struct topology *topology)
+{
+    for (size_t i = 0; i < topology->count; i++)
+        if (topology->items[i].wanted)
+            return true;
+    return false;
+}
+
 void topology_want_queue(struct topology *topology, const struct broker_queue *queue)
 {
     for (size_t i = 0; i < topology->count; i++)

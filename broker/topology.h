@@ -42,6 +42,7 @@ void topology_done(struct topology *topology);
 struct topology_item *topology_add(struct topology *topology, struct topology_item item);
 /* On a new link, whose channel is open: everything is to be declared. */
 void topology_reset(struct topology *topology);
+bool topology_wants(const struct topology *topology);
 void topology_want_queue(struct topology *topology, const struct broker_queue *queue);
 
 enum topology_progress {

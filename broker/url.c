@@ -35,23 +35,29 @@ static int hex_digit(char c)
     return found ? (int)(found - digits) : -1;
 }
 
-/* Percent-decodes into `ret`. False if it does not fit, or a NUL is hidden in it. A '%' that starts
- * no escape stands for itself, as in Python. */
+/* The character at `*i`, which moves to the last one it takes. A '%' that starts no escape stands
+ * for itself, as in Python. */
+static char decode_one(struct text text, bool plus_is_space, size_t *i)
+{
+    char c = text.data[*i];
+    if (c == '+' && plus_is_space)
+        return ' ';
+    if (c != '%' || text.size - *i <= 2)
+        return c;
+    int high = hex_digit(text.data[*i + 1]);
+    int low = hex_digit(text.data[*i + 2]);
+    if (high < 0 || low < 0)
+        return c;
+    *i += 2;
+    return (char)(high * 16 + low);
+}
+
+/* Percent-decodes into `ret`. False if it does not fit, or a NUL is hidden in it. */
 static bool decode(struct text text, bool plus_is_space, char *ret, size_t size)
 {
     size_t used = 0;
     for (size_t i = 0; i < text.size; i++) {
-        char c = text.data[i];
-        if (c == '+' && plus_is_space)
-            c = ' ';
-        if (c == '%' && text.size - i > 2) {
-            int high = hex_digit(text.data[i + 1]);
-            int low = hex_digit(text.data[i + 2]);
-            if (high >= 0 && low >= 0) {
-                c = (char)(high * 16 + low);
-                i += 2;
-            }
-        }
+        char c = decode_one(text, plus_is_space, &i);
         if (c == '\0' || used + 1 >= size)
             return false;
         ret[used++] = c;

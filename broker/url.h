@@ -14,16 +14,16 @@
 enum { BROKER_URLS_MAX = 16, BROKER_URL_PART_MAX = 256, BROKER_URL_ERROR_SIZE = 256 };
 
 struct broker_url {
+    double heartbeat;          /* seconds; -1: not named in the query */
+    double connection_timeout; /* seconds; -1: not named */
+    int port;                  /* 5672, with TLS 5671 */
     bool tls;
+    bool tls_verify; /* false with ssl_cert_reqs=CERT_NONE */
     char user[BROKER_URL_PART_MAX], password[BROKER_URL_PART_MAX]; /* guest, guest */
     char host[BROKER_URL_PART_MAX];  /* "localhost" becomes 127.0.0.1, as in kombu */
-    int port;                        /* 5672, with TLS 5671 */
     char vhost[BROKER_URL_PART_MAX]; /* percent-decoded; empty or missing: "/" */
-    double heartbeat;                /* seconds; -1: not named in the query */
-    double connection_timeout;       /* seconds; -1: not named */
     char ca_file[BROKER_URL_PART_MAX], cert_file[BROKER_URL_PART_MAX],
         key_file[BROKER_URL_PART_MAX];
-    bool tls_verify; /* false with ssl_cert_reqs=CERT_NONE */
 };
 
 /* Parses `text` into ret[0..*ret_count). 0, or -1 with a sentence in `error` that names the URL's

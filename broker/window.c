@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A sorted array with holes: adding at the end, finding and removing are cheap, and holes are
- * squeezed out when it is full. Must not know what the tags and values mean. */
+ * squeezed out when it is full. Must not know what the tags and items mean. */
 
 #include "broker/window.h"
 
@@ -30,7 +30,7 @@ static void squeeze(struct window *window)
 {
     size_t kept = 0;
     for (size_t i = window->head; i < window->end; i++)
-        if (window->entries[i].value)
+        if (window->entries[i].item)
             window->entries[kept++] = window->entries[i];
     window->head = 0;
     window->end = kept;
@@ -54,13 +54,13 @@ static bool make_room(struct window *window)
     return true;
 }
 
-bool window_add(struct window *window, uint64_t tag, uintptr_t value)
+bool window_add(struct window *window, uint64_t tag, void *item)
 {
-    assert(value);
+    assert(item);
     if (!make_room(window))
         return false;
     assert(window->end == window->head || window->entries[window->end - 1].tag < tag);
-    window->entries[window->end++] = (struct window_entry){tag, value};
+    window->entries[window->end++] = (struct window_entry){tag, item};
     window->count++;
     return true;
 }
@@ -92,12 +92,12 @@ struct window_entry *window_find(struct window *window, uint64_t tag)
     if (i == window->end)
         return NULL;
     struct window_entry *entry = &window->entries[i];
-    return entry->tag == tag && entry->value ? entry : NULL;
+    return entry->tag == tag && entry->item ? entry : NULL;
 }
 
 struct window_entry *window_first(struct window *window)
 {
-    while (window->head < window->end && !window->entries[window->head].value)
+    while (window->head < window->end && !window->entries[window->head].item)
         window->head++;
     return window->head < window->end ? &window->entries[window->head] : NULL;
 }
@@ -107,14 +107,14 @@ struct window_entry *window_next(struct window *window, struct window_entry *ent
     struct window_entry *end = window->entries + window->end;
     do
         entry++;
-    while (entry < end && !entry->value);
+    while (entry < end && !entry->item);
     return entry < end ? entry : NULL;
 }
 
 void window_remove(struct window *window, struct window_entry *entry)
 {
-    assert(entry->value);
-    entry->value = 0;
+    assert(entry->item);
+    entry->item = NULL;
     window->count--;
     if (window->count == 0)
         window_clear(window);

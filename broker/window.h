@@ -2,7 +2,7 @@
 #ifndef CELERIAC_BROKER_WINDOW_H
 #define CELERIAC_BROKER_WINDOW_H
 
-/* What is outstanding on a channel: growing tags, each with a value, removed in any order. Memory
+/* What is outstanding on a channel: growing tags, each with an item, removed in any order. Memory
  * follows the number of entries, not the distance between the oldest and the newest tag: one task
  * of an hour must not make the worker grow. */
 
@@ -14,7 +14,7 @@
 
 struct window_entry {
     uint64_t tag;
-    uintptr_t value; /* 0: removed */
+    void *item; /* NULL: removed */
 };
 
 struct window {
@@ -28,8 +28,8 @@ void window_init(struct window *window);
 void window_done(struct window *window);
 /* Forgets all entries, so that tags may start again at 1. */
 void window_clear(struct window *window);
-/* `tag` must be larger than any before, `value` not 0. False: out of memory. */
-MUST_CHECK bool window_add(struct window *window, uint64_t tag, uintptr_t value);
+/* `tag` must be larger than any before, `item` not NULL. False: out of memory. */
+MUST_CHECK bool window_add(struct window *window, uint64_t tag, void *item);
 /* The entry with this tag, or NULL. Valid until the next window_add. */
 struct window_entry *window_find(struct window *window, uint64_t tag);
 /* The entry with the lowest tag, or NULL. */

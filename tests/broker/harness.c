@@ -210,8 +210,8 @@ struct session *session_new(const char *urls)
         .connection_retry = true,
         .connection_retry_on_startup = true,
         .connection_max_retries = 100,
-        .body_max = 64 * 1024 * 1024,
-        .outbox_max = 64 * 1024 * 1024,
+        .body_max = 1 << 26,
+        .outbox_max = 1 << 26,
     };
     return session;
 }
@@ -248,6 +248,12 @@ void session_turn(struct session *session, const char *waiting_for, uint64_t dea
     if (uv_hrtime() > deadline)
         fail_msg("too late: %s\nfailed: %s\nnotices: %s", waiting_for, session->failed,
                  session->notices);
+}
+
+unsigned session_random(struct session *session)
+{
+    session->seed = session->seed * 1103515245 + 12345;
+    return session->seed >> 16;
 }
 
 struct text text_of(const char *string)

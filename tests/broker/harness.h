@@ -44,7 +44,8 @@ struct session {
     struct broker_delivery *deliveries[SESSION_DELIVERIES]; /* owned */
     size_t received;
     size_t published, refused;
-    char refusal[1024];                    /* the last one */
+    char refusal[1024]; /* the last one */
+    unsigned seed;
     uint64_t last_tick_ms, longest_gap_ms; /* of the loop, which ticks every 20 ms */
 };
 
@@ -59,6 +60,8 @@ uint64_t session_deadline(double seconds);
 /* Publishes to a queue; what becomes of it is counted. */
 void session_publish(struct session *session, const char *queue, const char *body);
 void session_on_published(void *context, const char *error);
+/* The same numbers in each run. */
+unsigned session_random(struct session *session);
 void session_ack_all(struct session *session);
 /* Stops the broker if it still runs, and frees everything. */
 void session_end(struct session *session);

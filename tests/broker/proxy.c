@@ -129,8 +129,8 @@ struct proxy *proxy_new(int target)
     for (int i = 0; i < PAIRS; i++)
         proxy->pairs[i][0] = proxy->pairs[i][1] = -1;
     proxy->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bind(proxy->listener, (struct sockaddr *)&address, size);
-    listen(proxy->listener, PAIRS);
+    if (bind(proxy->listener, (struct sockaddr *)&address, size) || listen(proxy->listener, PAIRS))
+        abort();
     getsockname(proxy->listener, (struct sockaddr *)&address, &size);
     proxy->port = ntohs(address.sin_port);
     if (pipe2(proxy->wake, O_CLOEXEC) || pthread_create(&proxy->thread, NULL, run, proxy))

@@ -127,10 +127,11 @@ static void keeps_the_order_of_messages(void **state)
 }
 
 /* A queue that stays when its consumer leaves. */
-static struct session *start_on_lasting(const char *queue)
+static struct session *start_on_lasting(const char *queue, uint32_t prefetch)
 {
     peer_delete(queue);
     struct session *session = session_new(node_url());
+    session->config.prefetch = prefetch;
     session_queue(session, queue)->auto_delete = false;
     session_start(session);
     UNTIL(session, session->ups == 1);
@@ -141,9 +142,8 @@ static void settles_what_was_decided_and_nothing_else(void **state)
 {
     static const enum broker_verb verbs[] = {BROKER_ACK, BROKER_REJECT, BROKER_REJECT_REQUEUE,
                                              BROKER_NACK_REQUEUE, BROKER_ACK};
-    struct session *session = start_on_lasting("verbs");
+    struct session *session = start_on_lasting("verbs", 6);
     (void)state;
-    broker_set_prefetch(session->broker, 6);
     for (int i = 0; i < 6; i++)
         session_publish(session, "verbs", "m");
     UNTIL(session, session->received == 6 && session->published == 6);
@@ -163,7 +163,7 @@ static void settles_what_was_decided_and_nothing_else(void **state)
 
 static void sends_acks_before_it_closes(void **state)
 {
-    struct session *session = start_on_lasting("flush");
+    struct session *session = start_on_lasting("flush", 0);
     (void)state;
     for (int i = 0; i < 50; i++)
         session_publish(session, "flush", "m");
@@ -435,6 +435,22 @@ static void takes_no_more_than_the_outbox_holds(void **state)
     session_end(session);
 }
 
+/* Publishes until the queue is there and the message arrives. */
+static void publish_until_received(struct session *session, const char *queue)
+{
+    struct broker_message message = {
+        .routing_key = text_of(queue), .delivery_mode = 1, .mandatory = true};
+    size_t received = session->received;
+    size_t published = session->published;
+    while (session->published == published) {
+        size_t refused = session->refused;
+        assert_int_equal(broker_publish(session->broker, &message, session_on_published, session),
+                         0);
+        UNTIL(session, session->published > published || session->refused > refused);
+    }
+    UNTIL(session, session->received == received + 1);
+}
+
 static void consumes_again_after_the_queue_was_deleted(void **state)
 {
     struct session *session = session_new(node_url());
@@ -443,22 +459,12 @@ static void consumes_again_after_the_queue_was_deleted(void **state)
     session_queue(session, "deleted");
     session_start(session);
     UNTIL(session, session->ups == 1);
-    session_publish(session, "kept", "before");
-    UNTIL(session, session->received == 1);
-    for (size_t i = 0; i < 3; i++) {
+    publish_until_received(session, "kept");
+    for (int i = 0; i < 3; i++) {
+        session->notices[0] = '\0';
         peer_delete("deleted");
         UNTIL(session, strstr(session->notices, "'deleted'"));
-        session->notices[0] = '\0';
-        struct broker_message message = {
-            .routing_key = text_of("deleted"), .delivery_mode = 1, .mandatory = true};
-        while (session->received < 2 + i) { /* until it is there again */
-            assert_int_equal(
-                broker_publish(session->broker, &message, session_on_published, session), 0);
-            size_t done = session->published + session->refused;
-            UNTIL(session, session->published + session->refused > done);
-            if (session->published == 2 + i)
-                UNTIL(session, session->received == 2 + i);
-        }
+        publish_until_received(session, "deleted");
     }
     assert_int_equal(session->ups, 1);
     assert_int_equal(session->downs, 0);
@@ -468,10 +474,9 @@ static void consumes_again_after_the_queue_was_deleted(void **state)
 
 static void delivers_nothing_after_the_consumers_are_cancelled(void **state)
 {
-    struct session *session = start_on_lasting("cancelled");
+    struct session *session = start_on_lasting("cancelled", 10);
     amqp_connection_state_t peer = peer_open();
     (void)state;
-    broker_set_prefetch(session->broker, 10);
     for (int i = 0; i < 500; i++)
         peer_publish(peer, "cancelled", "m");
     UNTIL(session, session->received == 10);

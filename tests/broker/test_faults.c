@@ -228,7 +228,7 @@ static void loses_nothing_when_it_is_cut_again_and_again(void **state)
             snprintf(body, sizeof(body), "%u", sent++);
             session_publish(session, "cuts", body);
         }
-        for (int turns = rand() % 4; turns > 0; turns--)
+        for (unsigned turns = session_random(session) % 4; turns > 0; turns--)
             session_turn(session, "some traffic", session_deadline(5));
         proxy_cut(proxy);
         UNTIL(session, session->downs >= cut && session->ups > cut);

@@ -123,10 +123,18 @@ static void stays_small_while_one_old_delivery_is_open(void **state)
 enum { TAGS = 3000, OPEN = 1, GONE = 2 };
 
 struct model {
+    unsigned seed;
     char server[TAGS + 1];
     char verb[TAGS + 1]; /* what we decided, +1; 0: undecided */
     uint64_t delivered;
 };
+
+/* The same numbers in each run. */
+static unsigned any(struct model *model, unsigned below)
+{
+    model->seed = model->seed * 1103515245 + 12345;
+    return (model->seed >> 16) % below;
+}
 
 static void apply(struct model *model, const struct settle_op *op)
 {
@@ -142,13 +150,13 @@ static void apply(struct model *model, const struct settle_op *op)
 
 static void decide_one(struct model *model, struct settle *settle)
 {
-    uint64_t tag = 1 + (uint64_t)rand() % model->delivered;
-    if (rand() % 2) /* mostly in order, as tasks end */
+    uint64_t tag = 1 + (uint64_t)any(model, (unsigned)model->delivered);
+    if (any(model, 2)) /* mostly in order, as tasks end */
         for (tag = 1; tag < model->delivered && model->verb[tag]; tag++)
             continue;
     if (model->verb[tag])
         return;
-    enum broker_verb verb = rand() % 8 ? BROKER_ACK : (enum broker_verb)(rand() % 4);
+    enum broker_verb verb = any(model, 8) ? BROKER_ACK : (enum broker_verb)any(model, 4);
     settle_mark(settle, tag, verb);
     model->verb[tag] = (char)(verb + 1);
 }
@@ -168,14 +176,14 @@ static void agrees_with_a_model_of_the_server(void **state)
     for (unsigned seed = 1; seed <= 40; seed++) {
         memset(model, 0, sizeof(*model));
         settle_init(&settle);
-        srand(seed);
+        model->seed = seed;
         while (model->delivered < TAGS) {
             model->server[++model->delivered] = OPEN;
             assert_true(settle_delivered(&settle, model->delivered));
-            for (int i = rand() % 4; i > 0; i--)
+            for (unsigned i = any(model, 4); i > 0; i--)
                 decide_one(model, &settle);
-            if (rand() % 5 == 0)
-                send_some(model, &settle, 1 + rand() % 10);
+            if (any(model, 5) == 0)
+                send_some(model, &settle, 1 + (int)any(model, 10));
         }
         for (uint64_t tag = 1; tag <= TAGS; tag++)
             if (!model->verb[tag]) {
