@@ -45,6 +45,8 @@ void child_set_state(struct pool_child *child, enum child_state state)
     (void)fine;
     if (child->state == CHILD_IDLE)
         LIST_REMOVE(child, idle);
+    if (child->state == CHILD_BUSY)
+        ahead_shut(child);
     pool->states[child->state]--;
     pool->states[state]++;
     child->state = state;
@@ -84,7 +86,7 @@ void child_retire(struct pool_child *child)
     if (child->state >= CHILD_RETIRING)
         return;
     bool sent = frame_write_leave(&child->link.output) == 0 &&
-                link_send(&child->link, (struct bytes){NULL, 0}, -1) == 0;
+                link_send(&child->link, (struct bytes){NULL, 0}) == 0;
     if (sent)
         child_let_go(child);
     else
@@ -192,6 +194,41 @@ void child_listen(struct pool_child *child)
 
 /* --- birth --- */
 
+static struct pool_child *make(struct pool *pool, struct forkserver *server, uint32_t slot)
+{
+    struct pool_child *child = calloc(1, sizeof(*child));
+    if (child == NULL)
+        return NULL;
+    child->pool = pool;
+    child->server = server;
+    child->slot = slot;
+    child->generation = ++pool->last_generation;
+    child->pidfd = -1;
+    ahead_start(child);
+    return child;
+}
+
+void child_free(struct pool_child *child)
+{
+    if (child == NULL)
+        return;
+    page_free(child->claims);
+    free(child);
+}
+
+/* Sends the child its end of the socket and, if it knows what that is, its claim page. */
+static int offer(struct pool_child *child, int socket)
+{
+    int descriptors[] = {socket, -1};
+    if (child->server->looks_ahead)
+        child->claims = page_new(&descriptors[1]);
+    bool paged = child->claims != NULL;
+    int rc = forkserver_spawn(child->server, child, descriptors, paged ? 2 : 1);
+    if (paged)
+        close(descriptors[1]);
+    return rc;
+}
+
 int child_spawn(struct pool *pool, struct forkserver *server, uint32_t slot,
                 struct pool_child **ret)
 {
@@ -199,23 +236,17 @@ int child_spawn(struct pool *pool, struct forkserver *server, uint32_t slot,
     int sockets[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0)
         return -errno;
-    struct pool_child *child = calloc(1, sizeof(*child));
-    int rc = child == NULL ? -ENOMEM
-                           : forkserver_spawn(server, slot, ++pool->last_generation, sockets[1]);
+    struct pool_child *child = make(pool, server, slot);
+    int rc = child == NULL ? -ENOMEM : offer(child, sockets[1]);
     close(sockets[1]);
     if (rc == 0)
         rc = link_init(&child->link, pool->loop, sockets[0], &handler);
     else
         close(sockets[0]);
     if (rc != 0) {
-        free(child);
+        child_free(child);
         return rc;
     }
-    child->pool = pool;
-    child->server = server;
-    child->slot = slot;
-    child->generation = pool->last_generation;
-    child->pidfd = -1;
     child->handles = 1;
     pool->handles++;
     pool->states[CHILD_STARTING]++;

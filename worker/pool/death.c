@@ -31,6 +31,7 @@ static void die(struct pool_child *child)
 {
     double patience = child->gone ? STATUS_TIMEOUT : child->pool->config.kill_timeout;
     count_failure(child);
+    ahead_take_back(child);
     child_set_state(child, CHILD_DYING);
     slot_release(child);
     child_set_deadline(child, pool_now() + patience);
@@ -89,7 +90,7 @@ static void on_closed(struct pool_child *child)
         LIST_REMOVE(child, all);
         pool->states[CHILD_DEAD]--;
         link_done(&child->link);
-        free(child);
+        child_free(child);
     }
     pool_handle_closed(pool);
 }
@@ -110,8 +111,7 @@ static void bury(struct pool_child *child)
     child_set_state(child, CHILD_DEAD);
     child->deadline = 0;
     report_end(child);
-    if (child->job != NULL)
-        run_dropped(child);
+    run_dropped(child);
     link_close(&child->link, on_link_closed);
     if (child->handles > 1)
         uv_close((uv_handle_t *)&child->exit_poll, on_exit_poll_closed);

@@ -141,6 +141,9 @@ static bool on_hello(struct forkserver *server, const struct frame *frame)
     server->state = SERVER_UP;
     server->deadline = 0;
     pool->greeted = true;
+    const msgpack_object *ahead = value_get(frame_value(frame, 2), "ahead");
+    server->looks_ahead =
+        ahead != NULL && ahead->type == MSGPACK_OBJECT_BOOLEAN && ahead->via.boolean;
     pool->handler.on_hello(pool->context, frame_value(frame, 2));
     pool_settle(pool);
     return true;
@@ -230,11 +233,12 @@ bool forkserver_ready(const struct forkserver *server)
     return server->state == SERVER_UP && !link_pending(&server->link);
 }
 
-int forkserver_spawn(struct forkserver *server, uint32_t slot, uint32_t generation, int socket)
+int forkserver_spawn(struct forkserver *server, const struct pool_child *child,
+                     const int *descriptors, size_t count)
 {
-    if (frame_write_spawn(&server->link.output, slot, generation) != 0)
+    if (frame_write_spawn(&server->link.output, child->slot, child->generation) != 0)
         return -ENOMEM;
-    return link_send(&server->link, (struct bytes){NULL, 0}, socket);
+    return link_pass(&server->link, descriptors, count);
 }
 
 static void set_deadline(struct forkserver *server)
@@ -260,7 +264,7 @@ void forkserver_leave(struct forkserver *server)
     if (server->state >= SERVER_LEAVING)
         return;
     if (frame_write_leave(&server->link.output) != 0 ||
-        link_send(&server->link, (struct bytes){NULL, 0}, -1) != 0) {
+        link_send(&server->link, (struct bytes){NULL, 0}) != 0) {
         forkserver_kill(server, NULL);
         return;
     }

@@ -5,8 +5,9 @@
 /* The inside of the pool, for worker/pool/ alone.
  *
  * pool.c decides who is next and how it all stops, slot.c how many children there are and which
- * numbers they have, run.c what becomes of a job in a child. child.c and forkserver.c are one
- * process each, link.c a socket, limits.c time, reap.c orphans. Nothing here waits.
+ * numbers they have, run.c what becomes of a job in a child, ahead.c which jobs wait there. child.c
+ * and forkserver.c are one process each, link.c a socket, limits.c time, reap.c orphans. Nothing
+ * here waits.
  *
  * Children, forkservers and all their memory are freed in the close callbacks of libuv alone, so
  * that any callback may end any process while a list is being walked. */
@@ -16,6 +17,7 @@
 
 #include "codec/base.h"
 #include "worker/pool/link.h"
+#include "worker/pool/page.h"
 #include "worker/pool/pool.h"
 #include "worker/pool/queue.h"
 #include "worker/pool/restart.h"
@@ -25,6 +27,7 @@ enum job_state {
     JOB_OUTSIDE, /* the caller's */
     JOB_QUEUED,
     JOB_REFUSED, /* too large; ends at the next tick */
+    JOB_STAGED,  /* sent ahead: behind its child's job, and not known to have begun */
     JOB_SENT,
 };
 
@@ -43,7 +46,7 @@ enum child_state {
 struct pool_child {
     struct pool *pool;
     struct forkserver *server; /* its parent; NULL: gone, so we are */
-    LIST_ENTRY(pool_child) all, idle;
+    LIST_ENTRY(pool_child) all, idle, roomies;
     enum child_state state;
     uint32_t slot; /* from 1 */
     uint32_t generation;
@@ -58,9 +61,15 @@ struct pool_child {
     uv_poll_t exit_poll; /* on pidfd */
     unsigned handles;
     struct pool_job *job;
-    bool written;    /* the job's frame, to its last byte */
-    bool soft_armed; /* deadline is the soft limit; the hard one follows */
-    uint64_t jobs;   /* sent to it */
+    bool written;          /* the job's frame, to its last byte */
+    struct claims *claims; /* owned; NULL: the child has no page, nothing can be staged */
+    uint32_t frame_count;  /* JOB frames written to it */
+    uint32_t frames_past;  /* those before this one are answered, or were skipped */
+    struct queue ahead;    /* staged behind `job`, in the order of their frames */
+    bool roomy;            /* in pool->roomy */
+    double pace;           /* seconds that its jobs take lately */
+    bool soft_armed;       /* deadline is the soft limit; the hard one follows */
+    uint64_t jobs;         /* sent to it */
     enum verdict_reason reason;
     int signal;      /* reason VERDICT_KILL_JOB: what was asked for */
     double deadline; /* 0: none; what it means depends on the state */
@@ -85,6 +94,7 @@ struct forkserver {
     struct link link;
     double deadline; /* 0: none */
     double up_at;
+    bool looks_ahead;              /* its children know the claim page */
     char error[SERVER_ERROR_SIZE]; /* why it failed: its own account, or ours; "" */
 };
 
@@ -119,6 +129,9 @@ struct pool {
     struct slot *slots; /* slot N is slots[N - 1] */
     unsigned slot_room, slot_count;
     struct child_list children, idle;
+    struct child_list roomy;       /* at work on short jobs, with room for staged ones */
+    size_t staged;                 /* jobs in all children's `ahead` */
+    double look_due;               /* when staged jobs are to be looked at again */
     unsigned states[CHILD_STATES]; /* how many children are in each */
     uint32_t last_generation;
 
@@ -137,8 +150,16 @@ void pool_notice(struct pool *pool, enum pool_severity severity, const char *for
 bool pool_stopping(const struct pool *pool);
 /* Sends waiting jobs to idle children. */
 void pool_dispatch(struct pool *pool);
-/* Puts a job that did not begin back to the head of the queue. */
+/* Puts a job that did not begin back to the head of the queue; pool_put_back counts it as an
+ * attempt. */
+void pool_requeue(struct pool *pool, struct pool_job *job);
 void pool_put_back(struct pool *pool, struct pool_job *job);
+/* Takes the job out of the queue and asks if it is to run still. True: it is to be sent now. */
+bool pool_take_next(struct pool *pool, struct pool_job *job);
+/* The oldest job that may run now. */
+struct pool_job *pool_next_job(struct pool *pool);
+/* True if jobs may be sent. */
+bool pool_dispatches(const struct pool *pool);
 /* Jobs that cannot be sent and jobs that came too late. */
 void pool_end_refused(struct pool *pool);
 /* Children or forkservers are fewer: takes the next step of a stop, or fills the gap. */
@@ -164,6 +185,8 @@ bool slot_occupied(const struct pool_child *child);
 /* 0 or a negative errno. */
 MUST_CHECK int child_spawn(struct pool *pool, struct forkserver *server, uint32_t slot,
                            struct pool_child **ret);
+/* Accepts NULL; only before its link is open or after that is closed. */
+void child_free(struct pool_child *child);
 void child_set_state(struct pool_child *child, enum child_state state);
 void child_set_deadline(struct pool_child *child, double deadline); /* 0: none */
 /* Asks a child without a job to leave. */
@@ -194,7 +217,36 @@ void death_exited(struct pool_child *child, const int *status);
 /* Its forkserver has ended: we are the parent now. */
 void death_orphaned(struct pool_child *child);
 
+/* --- ahead.c --- */
+/* Stages waiting jobs behind short ones. */
+void ahead_fill(struct pool *pool);
+/* Takes back what is staged behind jobs that turn out to be long. */
+void ahead_look(struct pool *pool);
+/* Takes back one staged job for an idle child. False: there is none. */
+bool ahead_steal(struct pool *pool);
+/* Takes back all that is staged in this child, in every child. False: one has begun, so the child's
+ * job has ended, and its RESULT is in the socket. */
+bool ahead_take_back(struct pool_child *child);
+void ahead_take_back_all(struct pool *pool);
+/* Takes this staged job out of its child. False: it has begun. */
+bool ahead_withdraw(struct pool_job *job);
+/* The child's job has just been sent or has just begun: others may follow. */
+void ahead_open(struct pool_child *child);
+/* None may follow any more. */
+void ahead_shut(struct pool_child *child);
+/* The child is new: how long its jobs take is not known. */
+void ahead_start(struct pool_child *child);
+/* The child's job has ended after `seconds`. */
+void ahead_note(struct pool_child *child, double seconds);
+/* The next staged job, which is taken out; NULL: none. */
+struct pool_job *ahead_next(struct pool_child *child);
+
 /* --- run.c --- */
+/* Appends the job's JOB to the output; *ret_body is what is left of its body, to be sent behind
+ * it. 0 or a CODEC_E*. */
+MUST_CHECK int run_write(struct pool_child *child, struct pool_job *job, struct bytes *ret_body);
+/* True if the child has to announce that it begins. */
+bool run_wants_started(const struct pool_job *job);
 /* Sends the job to an idle child. If the child cannot take it, it is killed and the job comes back
  * by itself. */
 void run_send(struct pool_child *child, struct pool_job *job);
@@ -205,7 +257,7 @@ bool run_on_started(struct pool_child *child, const struct frame *frame);
 bool run_on_result(struct pool_child *child, const struct frame *frame);
 void run_kill(struct pool_child *child, int signal);
 void run_expired(struct pool_child *child, double now);
-/* The child is gone, its last frame has been read, and it still has a job. */
+/* The child is gone and its last frame has been read: the end of the jobs that it still has. */
 void run_dropped(struct pool_child *child);
 
 /* --- forkserver.c --- */
@@ -214,9 +266,9 @@ MUST_CHECK int forkserver_start(struct pool *pool);
 void forkserver_abandon(struct forkserver *server);
 /* True if a SPAWN can be sent now. */
 bool forkserver_ready(const struct forkserver *server);
-/* Hands `socket` (borrowed) to a new child. 0 or a negative errno. */
-MUST_CHECK int forkserver_spawn(struct forkserver *server, uint32_t slot, uint32_t generation,
-                                int socket);
+/* Hands a socket, and maybe a claim page (borrowed), to a new child. 0 or a negative errno. */
+MUST_CHECK int forkserver_spawn(struct forkserver *server, const struct pool_child *child,
+                                const int *descriptors, size_t count);
 void forkserver_leave(struct forkserver *server);
 void forkserver_kill(struct forkserver *server, const char *why);
 /* It has ended. `status` NULL: nobody knows how. */

@@ -171,25 +171,30 @@ bool link_pending(const struct link *link)
     return link->sent < link->output.size || link->body.size > 0 || link->blocked;
 }
 
-static ssize_t transmit_descriptor(struct link *link, struct msghdr *message, int descriptor)
+/* Room for what goes beside the bytes. */
+union control {
+    struct cmsghdr header;
+    char space[CMSG_SPACE(sizeof(int) * LINK_PASSED_MAX)];
+};
+
+static void attach(struct msghdr *message, union control *control, const int *descriptors,
+                   size_t count)
 {
-    union {
-        struct cmsghdr header;
-        char space[CMSG_SPACE(sizeof(int))];
-    } control = {.space = {0}};
-    control.header.cmsg_level = SOL_SOCKET;
-    control.header.cmsg_type = SCM_RIGHTS;
-    control.header.cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(&control.header), &descriptor, sizeof(int));
-    message->msg_control = &control;
-    message->msg_controllen = sizeof(control);
-    return sendmsg(link->fd, message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    control->header.cmsg_level = SOL_SOCKET;
+    control->header.cmsg_type = SCM_RIGHTS;
+    control->header.cmsg_len = CMSG_LEN(sizeof(int) * count);
+    memcpy(CMSG_DATA(&control->header), descriptors, sizeof(int) * count);
+    message->msg_control = control;
+    message->msg_controllen = CMSG_SPACE(sizeof(int) * count);
 }
 
-static ssize_t transmit(struct link *link, int descriptor)
+static ssize_t transmit(struct link *link, const int *descriptors, size_t count)
 {
     struct iovec vectors[2];
     struct msghdr message = {.msg_iov = vectors};
+    union control control = {.space = {0}};
+    if (count > 0)
+        attach(&message, &control, descriptors, count);
     if (link->sent < link->output.size)
         vectors[message.msg_iovlen++] =
             (struct iovec){link->output.data + link->sent, link->output.size - link->sent};
@@ -197,8 +202,7 @@ static ssize_t transmit(struct link *link, int descriptor)
         vectors[message.msg_iovlen++] = (struct iovec){(void *)link->body.data, link->body.size};
     ssize_t sent;
     do
-        sent = descriptor >= 0 ? transmit_descriptor(link, &message, descriptor)
-                               : sendmsg(link->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        sent = sendmsg(link->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     while (sent < 0 && errno == EINTR);
     return sent;
 }
@@ -223,7 +227,7 @@ static void advance(struct link *link, size_t sent)
 static int push(struct link *link)
 {
     while (link_pending(link)) {
-        ssize_t sent = transmit(link, -1);
+        ssize_t sent = transmit(link, NULL, 0);
         if (sent < 0)
             return errno == EAGAIN ? 0 : -errno;
         advance(link, (size_t)sent);
@@ -231,9 +235,9 @@ static int push(struct link *link)
     return 0;
 }
 
-static int push_descriptor(struct link *link, int descriptor)
+static int push_descriptors(struct link *link, const int *descriptors, size_t count)
 {
-    ssize_t sent = transmit(link, descriptor);
+    ssize_t sent = transmit(link, descriptors, count);
     if (sent >= 0) {
         advance(link, (size_t)sent);
         return push(link);
@@ -244,11 +248,20 @@ static int push_descriptor(struct link *link, int descriptor)
     return rc;
 }
 
-int link_send(struct link *link, struct bytes body, int descriptor)
+int link_send(struct link *link, struct bytes body)
 {
     assert(link->body.size == 0);
     link->body = body;
-    int rc = descriptor >= 0 ? push_descriptor(link, descriptor) : push(link);
+    int rc = push(link);
+    if (link_pending(link))
+        watch(link);
+    return rc;
+}
+
+int link_pass(struct link *link, const int *descriptors, size_t count)
+{
+    assert(count > 0 && count <= LINK_PASSED_MAX);
+    int rc = push_descriptors(link, descriptors, count);
     if (link_pending(link))
         watch(link);
     return rc;

@@ -37,7 +37,7 @@ struct link_handler {
     bool takes_descriptors; /* keep what comes as SCM_RIGHTS */
 };
 
-enum { LINK_DESCRIPTORS_MAX = 4 };
+enum { LINK_DESCRIPTORS_MAX = 4, LINK_PASSED_MAX = 2 };
 
 struct link {
     uv_poll_t poll;
@@ -72,9 +72,12 @@ enum link_status link_drain(struct link *link);
 void link_stop(struct link *link);
 
 /* Sends what was appended to link->output, then `body`, borrowed until link_pending is false (or
- * the link is closed). `descriptor`, if it is not -1, goes with the first byte: only if the link
- * was not pending. 0 or a negative errno: the peer is gone. */
-MUST_CHECK int link_send(struct link *link, struct bytes body, int descriptor);
+ * the link is closed). 0 or a negative errno: the peer is gone. */
+MUST_CHECK int link_send(struct link *link, struct bytes body);
+/* Sends what was appended to link->output, with `count` descriptors (1 to LINK_PASSED_MAX,
+ * borrowed) beside the first byte: only if the link was not pending. 0 or a negative errno;
+ * -EAGAIN: nothing was sent, on_sent will say when to try again. */
+MUST_CHECK int link_pass(struct link *link, const int *descriptors, size_t count);
 bool link_pending(const struct link *link);
 /* No more will be sent: EOF for the peer. */
 void link_hang_up(struct link *link);

@@ -55,6 +55,7 @@ struct pool *pool_new(uv_loop_t *loop, const struct pool_config *config,
     pool->timer_due = INFINITY;
     LIST_INIT(&pool->children);
     LIST_INIT(&pool->idle);
+    LIST_INIT(&pool->roomy);
     if (slot_open(pool, config->concurrency) != 0) {
         pool_free(pool);
         return NULL;
@@ -124,6 +125,7 @@ void pool_submit(struct pool *pool, struct pool_job *job)
     job->number = ++pool->last_number;
     job->child = NULL;
     job->returned = 0;
+    job->kill_signal = 0;
     pool->stats.submitted++;
     enqueue(pool, job, refused ? JOB_REFUSED : JOB_QUEUED);
     if (!refused)
@@ -132,29 +134,48 @@ void pool_submit(struct pool *pool, struct pool_job *job)
 
 bool pool_withdraw(struct pool *pool, struct pool_job *job)
 {
+    if (job->state == JOB_STAGED)
+        return ahead_withdraw(job);
     if (job->state != JOB_QUEUED && job->state != JOB_REFUSED)
         return false;
     dequeue(pool, job);
     return true;
 }
 
+/* If it has begun, the job before it has ended, and the news of that will make it the child's job.
+ */
+static bool kill_staged(struct pool *pool, struct pool_job *job, int signal)
+{
+    if (ahead_withdraw(job)) {
+        pool_requeue(pool, job);
+        return false;
+    }
+    job->kill_signal = signal;
+    return true;
+}
+
 bool pool_kill_job(struct pool *pool, struct pool_job *job, int signal)
 {
-    (void)pool;
+    if (job->state == JOB_STAGED)
+        return kill_staged(pool, job, signal);
     if (job->state != JOB_SENT)
         return false;
     run_kill(job->child, signal);
     return true;
 }
 
-void pool_put_back(struct pool *pool, struct pool_job *job)
+void pool_requeue(struct pool *pool, struct pool_job *job)
 {
-    job->returned++;
     enqueue(pool, job, JOB_QUEUED);
 }
 
-/* The oldest job that may run now. */
-static struct pool_job *next_job(struct pool *pool)
+void pool_put_back(struct pool *pool, struct pool_job *job)
+{
+    job->returned++;
+    pool_requeue(pool, job);
+}
+
+struct pool_job *pool_next_job(struct pool *pool)
 {
     struct pool_job *job = pool->queue.head;
     struct pool_job *suspect = pool->suspect == NULL ? pool->suspects.head : NULL;
@@ -163,16 +184,43 @@ static struct pool_job *next_job(struct pool *pool)
     return job;
 }
 
-static void dispatch_one(struct pool *pool, struct pool_job *job)
+bool pool_dispatches(const struct pool *pool)
+{
+    return pool->state == POOL_RUNNING && !pool->paused;
+}
+
+bool pool_take_next(struct pool *pool, struct pool_job *job)
 {
     dequeue(pool, job);
     if (!pool->handler.on_dispatch(pool->context, job))
+        return false;
+    if (pool_dispatches(pool))
+        return true;
+    enqueue(pool, job, pool_stopping(pool) ? JOB_REFUSED : JOB_QUEUED);
+    return false;
+}
+
+static void dispatch_one(struct pool *pool, struct pool_job *job)
+{
+    if (!pool_take_next(pool, job))
         return;
     struct pool_child *child = LIST_FIRST(&pool->idle);
-    if (child == NULL || pool_stopping(pool) || pool->paused)
-        enqueue(pool, job, pool_stopping(pool) ? JOB_REFUSED : JOB_QUEUED);
+    if (child == NULL)
+        pool_requeue(pool, job);
     else
         run_send(child, job);
+}
+
+/* Whoever is idle gets the oldest job that waits, or else one that waits in another child. */
+static void dispatch_idle(struct pool *pool)
+{
+    while (pool_dispatches(pool) && !LIST_EMPTY(&pool->idle)) {
+        struct pool_job *job = pool_next_job(pool);
+        if (job != NULL)
+            dispatch_one(pool, job);
+        else if (!ahead_steal(pool))
+            return;
+    }
 }
 
 void pool_dispatch(struct pool *pool)
@@ -181,16 +229,17 @@ void pool_dispatch(struct pool *pool)
     if (pool->dispatching)
         return;
     pool->dispatching = true;
-    struct pool_job *job;
-    while (pool->state == POOL_RUNNING && !pool->paused && !LIST_EMPTY(&pool->idle) &&
-           (job = next_job(pool)) != NULL)
-        dispatch_one(pool, job);
+    ahead_look(pool);
+    dispatch_idle(pool);
+    ahead_fill(pool);
     pool->dispatching = false;
 }
 
 void pool_pause(struct pool *pool)
 {
     pool->paused = true;
+    if (pool->staged > 0)
+        ahead_take_back_all(pool);
 }
 
 void pool_resume(struct pool *pool)
@@ -244,6 +293,7 @@ static bool stop(struct pool *pool, enum pool_state state)
     if (pool->state >= state)
         return false;
     pool->state = state;
+    ahead_take_back_all(pool);
     end_unsent(pool, &pool->queue);
     end_unsent(pool, &pool->suspects);
     pool_end_refused(pool);
@@ -359,7 +409,7 @@ void pool_get_stats(const struct pool *pool, struct pool_stats *ret)
     ret->slots = pool->slot_count;
     ret->busy = states[CHILD_BUSY];
     ret->ready = states[CHILD_STANDBY] + states[CHILD_IDLE] + states[CHILD_BUSY];
-    ret->queued = pool->queue.count + pool->suspects.count + pool->refused.count;
+    ret->queued = pool->queue.count + pool->suspects.count + pool->refused.count + pool->staged;
 }
 
 size_t pool_get_pids(const struct pool *pool, pid_t *ret, size_t room)

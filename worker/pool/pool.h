@@ -7,8 +7,10 @@
  * report and a document from it.
  *
  * One forkserver (PROTOCOL.md), started by fork+exec, makes the children; each child has one socket
- * to us and at most one job. A job is in the queue, or in one child, or ended; it is handed back
- * exactly once, through on_ended.
+ * to us and runs one job at a time. A job is in the queue, or with one child, or ended; it is
+ * handed back exactly once, through on_ended. With a child it runs, or it is staged: sent ahead
+ * behind a short job, so that the child need not sleep between the two, and taken back as soon as
+ * somebody else could run it sooner. A staged job counts as queued.
  *
  * Everything runs on the loop's thread. Callbacks may call any function here except pool_free. One
  * pool a process: it makes the process a child subreaper and reaps every child process that the
@@ -55,6 +57,8 @@ struct pool_job {
     struct pool_child *child;
     struct pool_job *next, *previous;
     unsigned state, returned;
+    uint32_t frame;             /* number of its JOB frame, for its child's claim page */
+    int kill_signal;            /* 0: none; of a kill that waits for news of its child */
     double sent_at, started_at; /* uv_hrtime seconds */
 };
 
@@ -90,8 +94,8 @@ struct pool_handler {
     /* A forkserver (the first, or a replacement) has loaded its app. `description` is HELLO's map,
      * borrowed. */
     void (*on_hello)(void *context, const msgpack_object *description);
-    /* Asked right before a job is sent to a child: false if it must not run any more (expired,
-     * revoked); then it is the caller's again, and on_ended is not called. */
+    /* Asked right before a job is sent to a child, each time: false if it must not run any more
+     * (expired, revoked); then it is the caller's again, and on_ended is not called. */
     bool (*on_dispatch)(void *context, struct pool_job *job);
     void (*on_started)(void *context, struct pool_job *job, pid_t pid);
     /* SIGUSR1 was sent to the child. */
@@ -119,12 +123,12 @@ MUST_CHECK int pool_start(struct pool *pool);
 /* Queues the job (first in, first out), or sends it at once if a child is idle. on_ended never
  * comes from within. */
 void pool_submit(struct pool *pool, struct pool_job *job);
-/* Takes a queued job back: true, and on_ended is not called. False if it has been sent to a child.
- */
+/* Takes a job back that has not begun: true, and on_ended is not called. False if it has been sent
+ * to a child (and, if it was staged there, has begun). */
 bool pool_withdraw(struct pool *pool, struct pool_job *job);
 /* Kills the child that runs exactly this job, with `signal` first and SIGKILL after kill_timeout
  * (at once for SIGTERM, SIGINT and SIGHUP, which children ignore); ends later as POOL_TERMINATED.
- * False if the job is not in a child. */
+ * False if the job is not in a child, or has not begun there. */
 bool pool_kill_job(struct pool *pool, struct pool_job *job, int signal);
 
 /* Stops dispatching until pool_resume; running jobs go on. Calls do not nest. */

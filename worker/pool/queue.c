@@ -14,15 +14,24 @@ static struct pool_job *successor(const struct queue *queue, uint64_t number)
     return job;
 }
 
-void queue_insert(struct queue *queue, struct pool_job *job)
+static void link_before(struct queue *queue, struct pool_job *job, struct pool_job *next)
 {
-    struct pool_job *next = successor(queue, job->number);
     struct pool_job *previous = next != NULL ? next->previous : queue->tail;
     job->next = next;
     job->previous = previous;
     *(previous != NULL ? &previous->next : &queue->head) = job;
     *(next != NULL ? &next->previous : &queue->tail) = job;
     queue->count++;
+}
+
+void queue_insert(struct queue *queue, struct pool_job *job)
+{
+    link_before(queue, job, successor(queue, job->number));
+}
+
+void queue_append(struct queue *queue, struct pool_job *job)
+{
+    link_before(queue, job, NULL);
 }
 
 void queue_remove(struct queue *queue, struct pool_job *job)

@@ -17,5 +17,7 @@ struct queue {
 /* Puts the job where its number belongs; at the tail for a new one, which costs nothing. */
 void queue_insert(struct queue *queue, struct pool_job *job);
 void queue_remove(struct queue *queue, struct pool_job *job);
+/* Puts the job behind all others, whatever its number. */
+void queue_append(struct queue *queue, struct pool_job *job);
 
 #endif

@@ -10,7 +10,7 @@
 /* Up to this size a body is copied behind the request, for one contiguous send. */
 enum { COPY_MAX = 16 * 1024 };
 
-static bool wants_started(const struct pool_job *job)
+bool run_wants_started(const struct pool_job *job)
 {
     return job->want_started || job->soft_limit > 0 || job->hard_limit > 0;
 }
@@ -22,18 +22,30 @@ static bool is_limited(const struct pool_child *child)
 
 /* --- dispatch --- */
 
-static int write_job(struct pool_child *child, const struct pool_job *job)
+int run_write(struct pool_child *child, struct pool_job *job, struct bytes *ret_body)
 {
     struct buffer *output = &child->link.output;
     struct bytes body = job->body;
-    uint32_t flags = (wants_started(job) ? FRAME_JOB_WANT_STARTED : 0U) |
+    uint32_t flags = (run_wants_started(job) ? FRAME_JOB_WANT_STARTED : 0U) |
                      (is_limited(child) ? FRAME_JOB_WANT_RSS : 0U);
     int rc = frame_write_job(output, job->number, flags, job->request, body.size);
     if (rc == 0 && body.size <= COPY_MAX) {
         rc = buffer_append(output, body.data, body.size);
         body.size = 0;
     }
-    return rc == 0 ? link_send(&child->link, body, -1) : rc;
+    job->frame = child->frame_count++;
+    if (child->claims != NULL)
+        claims_stage(child->claims, job->frame);
+    child->jobs++;
+    *ret_body = body;
+    return rc;
+}
+
+static int write_job(struct pool_child *child, struct pool_job *job)
+{
+    struct bytes body;
+    int rc = run_write(child, job, &body);
+    return rc == 0 ? link_send(&child->link, body) : rc;
 }
 
 static void assign(struct pool_child *child, struct pool_job *job)
@@ -45,28 +57,27 @@ static void assign(struct pool_child *child, struct pool_job *job)
     job->sent_at = pool_now();
     job->started_at = 0;
     child->job = job;
-    child->jobs++;
     child->written = false;
     child->soft_armed = false;
-    child_set_state(child, CHILD_BUSY);
 }
 
 void run_send(struct pool_child *child, struct pool_job *job)
 {
     const struct pool_config *config = &child->pool->config;
     assign(child, job);
+    child_set_state(child, CHILD_BUSY);
     if (write_job(child, job) != 0) {
         death_cut(child);
         return;
     }
     child->written = !link_pending(&child->link);
-    if (wants_started(job) || !child->written) {
+    if (run_wants_started(job) || !child->written)
         child_set_deadline(child, job->sent_at + config->start_timeout);
-    }
     if (config->max_tasks_per_child > 0 && child->jobs >= config->max_tasks_per_child) {
         slot_pass_on(child);
         slot_fill(child->pool);
     }
+    ahead_open(child);
 }
 
 void run_sent(struct pool_child *child)
@@ -74,7 +85,7 @@ void run_sent(struct pool_child *child)
     if (child->job == NULL)
         return;
     child->written = true;
-    if (!wants_started(child->job))
+    if (!run_wants_started(child->job))
         child->deadline = 0;
 }
 
@@ -91,9 +102,16 @@ static void arm_limits(struct pool_child *child, const struct pool_job *job)
         child_set_deadline(child, deadline);
 }
 
+/* False: the child cannot say anything about it yet. */
+static bool has_taken(const struct pool_child *child, const struct pool_job *job)
+{
+    return child->claims != NULL ? claims_begun(child->claims, job->frame) : child->written;
+}
+
 static bool is_running(struct pool_child *child, uint64_t number)
 {
-    if (child->job != NULL && child->job->number == number && child->written)
+    const struct pool_job *job = child->job;
+    if (job != NULL && job->number == number && has_taken(child, job))
         return true;
     codec_fail(&child->link.reason, CODEC_ETYPE, "it is %s and does not run job %llu",
                child_state_name(child->state), (unsigned long long)number);
@@ -128,14 +146,18 @@ static struct pool_ending ending_of(const struct pool_child *child, const struct
                                 .runtime = pool_now() - since};
 }
 
+/* Takes the child's job from it; what was staged behind it takes its place. */
 static struct pool_job *detach(struct pool_child *child)
 {
-    struct pool_job *job = child->job;
+    struct pool_job *job = child->job, *next = ahead_next(child);
     if (child->pool->suspect == job)
         child->pool->suspect = NULL;
     child->job = NULL;
+    child->frames_past = job->frame + 1;
     job->child = NULL;
     job->state = JOB_OUTSIDE;
+    if (next != NULL)
+        assign(child, next);
     return job;
 }
 
@@ -152,6 +174,15 @@ static bool is_too_large(struct pool_child *child, uint64_t resident_kib)
     return true;
 }
 
+/* The child is at what was staged behind its job. */
+static void go_on(struct pool_child *child)
+{
+    if (child->job->kill_signal != 0)
+        run_kill(child, child->job->kill_signal);
+    ahead_open(child);
+    pool_dispatch(child->pool);
+}
+
 /* What the child does after its job. */
 static void release(struct pool_child *child, uint64_t flags, uint64_t resident_kib)
 {
@@ -161,6 +192,10 @@ static void release(struct pool_child *child, uint64_t flags, uint64_t resident_
     child->deadline = 0;
     if (child->reason != VERDICT_BY_ITSELF) {
         death_kill(child, child->reason);
+        return;
+    }
+    if (child->job != NULL) {
+        go_on(child);
         return;
     }
     bool leaving = (flags & FRAME_RESULT_RETIRING) != 0;
@@ -182,8 +217,11 @@ bool run_on_result(struct pool_child *child, const struct frame *frame)
     struct pool *pool = child->pool;
     if (!is_running(child, frame_uint(frame, 1)))
         return false;
+    if ((frame_uint(frame, 2) & FRAME_RESULT_RETIRING) != 0)
+        ahead_take_back(child);
     struct pool_job *job = detach(child);
     struct pool_ending ending = ending_of(child, job);
+    ahead_note(child, ending.runtime);
     ending.verdict = POOL_DONE;
     ending.started = true;
     ending.report = frame_value(frame, 4);
@@ -201,16 +239,23 @@ static void count(struct pool *pool, enum pool_verdict verdict)
     pool->stats.timed_out += verdict == POOL_TIME_LIMIT;
 }
 
-void run_dropped(struct pool_child *child)
+/* A claim page knows for certain what has begun; STARTED does if it was asked for. */
+static struct verdict_facts facts_of(const struct pool_child *child, const struct pool_job *job)
+{
+    bool claimed = child->claims != NULL && !claims_withdraw(child->claims, job->frame);
+    return (struct verdict_facts){.reason = child->reason,
+                                  .written = child->written && !child->link.reset,
+                                  .want_started = child->claims != NULL || run_wants_started(job),
+                                  .started = claimed || job->started_at > 0,
+                                  .stopping = pool_stopping(child->pool),
+                                  .returned = job->returned};
+}
+
+static void drop(struct pool_child *child)
 {
     struct pool *pool = child->pool;
+    struct verdict_facts facts = facts_of(child, child->job);
     struct pool_job *job = detach(child);
-    struct verdict_facts facts = {.reason = child->reason,
-                                  .written = child->written && !child->link.reset,
-                                  .want_started = wants_started(job),
-                                  .started = job->started_at > 0,
-                                  .stopping = pool_stopping(pool),
-                                  .returned = job->returned};
     struct pool_ending ending = ending_of(child, job);
     if (verdict_put_back(&facts, &ending.verdict)) {
         pool_put_back(pool, job);
@@ -222,11 +267,19 @@ void run_dropped(struct pool_child *child)
     pool->handler.on_ended(pool->context, job, &ending);
 }
 
+void run_dropped(struct pool_child *child)
+{
+    while (child->job != NULL)
+        drop(child);
+}
+
 /* --- limits and kills --- */
 
 void run_kill(struct pool_child *child, int signal)
 {
     bool ignored = signal == SIGTERM || signal == SIGINT || signal == SIGHUP;
+    if (!ahead_take_back(child))
+        return; /* too late: the child is at the next one */
     if (child->reason == VERDICT_BY_ITSELF) {
         child->reason = VERDICT_KILL_JOB;
         child->signal = signal;

@@ -42,6 +42,12 @@ static bool is_busy(const struct slot *slot)
     return slot->current != NULL && slot->current->state == CHILD_BUSY;
 }
 
+static void pass_on_busy(struct pool_child *child)
+{
+    slot_pass_on(child);
+    ahead_take_back(child);
+}
+
 static void shut(struct pool *pool, struct slot *slot)
 {
     struct pool_child *child = slot->current;
@@ -50,7 +56,7 @@ static void shut(struct pool *pool, struct slot *slot)
     if (child == NULL)
         return;
     if (child->state == CHILD_BUSY)
-        slot_pass_on(child);
+        pass_on_busy(child);
     else
         child_retire(child);
 }

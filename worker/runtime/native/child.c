@@ -7,9 +7,11 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "codec/buffer.h"
+#include "codec/claims.h"
 #include "codec/frame.h"
 #include "worker/runtime/native/forkserver.h"
 #include "worker/runtime/native/job.h"
@@ -24,6 +26,8 @@ struct child {
     struct buffer output;
     struct job job;
     const struct frame *frame; /* the JOB that runs */
+    struct claims *claims;     /* NULL: the main process sends a JOB only to an idle child */
+    uint32_t frames;           /* JOB frames read so far */
     int memory_fd;             /* /proc/self/statm */
     uint64_t page_kib;
 };
@@ -96,6 +100,24 @@ static bool run_job(struct child *child, const struct frame *frame)
                    &observer);
 }
 
+/* False: the main process has taken the job back. */
+static bool claim(struct child *child)
+{
+    uint32_t frame = child->frames++;
+    return child->claims == NULL || claims_begin(child->claims, frame);
+}
+
+/* False: the child cannot go on; *ret_status is the exit status. */
+static bool on_job(struct child *child, const struct frame *frame, int *ret_status)
+{
+    if (!claim(child))
+        return true;
+    if (run_job(child, frame))
+        return send_result(child, frame);
+    *ret_status = fail(child, "out of memory for a result");
+    return false;
+}
+
 /* One frame, or more bytes for it. True: go on; else *ret_status is the exit status. */
 static bool step(struct child *child, int *ret_status)
 {
@@ -109,10 +131,8 @@ static bool step(struct child *child, int *ret_status)
         *ret_status = fail(child, reason.text);
     else if (frame.type != FRAME_JOB && frame.type != FRAME_LEAVE)
         *ret_status = fail(child, "a frame that is none of a child's");
-    else if (frame.type == FRAME_JOB && !run_job(child, &frame))
-        *ret_status = fail(child, "out of memory for a result");
     else if (frame.type == FRAME_JOB)
-        return send_result(child, &frame);
+        return on_job(child, &frame, ret_status);
     return false;
 }
 
@@ -148,6 +168,21 @@ static void take_socket(int fd)
     fcntl(FORKSERVER_FD, F_SETFL, 0);
 }
 
+/* Without it the child would begin what has been taken back: false, it cannot go on. Processes that
+ * a task forks have nothing to do with it. */
+static bool take_claims(struct child *child, int fd)
+{
+    if (fd < 0)
+        return true;
+    void *page = mmap(NULL, CLAIMS_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    close(fd);
+    if (page == MAP_FAILED)
+        return false;
+    madvise(page, CLAIMS_PAGE_SIZE, MADV_DONTFORK);
+    child->claims = page;
+    return true;
+}
+
 static void take_name(const struct child_config *config)
 {
     char name[NAME_SIZE], title[NAME_SIZE + 16], short_name[NAME_SIZE];
@@ -164,6 +199,8 @@ static void release(struct child *child)
     frame_reader_done(&child->reader);
     buffer_done(&child->output);
     close(child->memory_fd);
+    if (child->claims != NULL)
+        munmap(child->claims, CLAIMS_PAGE_SIZE);
 }
 
 int child_run(const struct child_config *config)
@@ -176,7 +213,8 @@ int child_run(const struct child_config *config)
     take_name(config);
     child.memory_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
     buffer_init(&child.output, FRAME_MAX);
-    if (!frame_reader_init(&child.reader) || !job_init(&child.job, config->library))
+    if (!take_claims(&child, config->claims_fd) || !frame_reader_init(&child.reader) ||
+        !job_init(&child.job, config->library))
         return fail(&child, "out of memory for a child");
     int status = serve(&child);
     release(&child);

@@ -12,7 +12,8 @@
 #include "worker/runtime/native/title.h"
 
 struct child_config {
-    int fd; /* its socket; taken */
+    int fd;        /* its socket; taken */
+    int claims_fd; /* its claim page, taken; -1: none */
     uint32_t slot;
     pid_t forkserver, main_process;
     enum log_level log_level;

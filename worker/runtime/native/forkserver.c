@@ -20,8 +20,8 @@
 #include "worker/runtime/native/hello.h"
 #include "worker/runtime/native/wire.h"
 
-/* Sockets that came with bytes whose SPAWN is not whole yet. One read brings at most one, so more
- * than a few never wait. */
+/* Descriptors that came with bytes whose SPAWN is not whole yet. One read brings those of one SPAWN
+ * at most, so more than a few never wait. */
 enum { PASSED_MAX = 16 };
 
 enum forkserver_state {
@@ -37,7 +37,7 @@ struct forkserver {
     struct buffer output;
     struct children children;
     int signals; /* signalfd for SIGCHLD */
-    int passed[PASSED_MAX];
+    struct wire_passed passed[PASSED_MAX];
     size_t passed_count;
     bool socket_ended;
 };
@@ -79,25 +79,33 @@ static void send_hello(struct forkserver *server)
     buffer_done(&description);
 }
 
-static int take_passed(struct forkserver *server)
+static void close_passed(const struct wire_passed *passed)
+{
+    for (size_t i = 0; i < passed->count; i++)
+        close(passed->fds[i]);
+}
+
+/* False: there are none. */
+static bool take_passed(struct forkserver *server, struct wire_passed *ret)
 {
     if (server->passed_count == 0)
-        return WIRE_NO_FD;
-    int fd = server->passed[0];
+        return false;
+    *ret = server->passed[0];
     server->passed_count--;
     memmove(server->passed, server->passed + 1, server->passed_count * sizeof(server->passed[0]));
-    return fd;
+    return true;
 }
 
 /* In the new child: nothing of the forkserver's stays open. */
 static void become_child(const struct forkserver *server, const struct children_entry *entry,
-                         pid_t forkserver, int fd)
+                         pid_t forkserver, const struct wire_passed *own)
 {
     close(FORKSERVER_FD);
     close(server->signals);
     for (size_t i = 0; i < server->passed_count; i++)
-        close(server->passed[i]);
-    struct child_config config = {.fd = fd,
+        close_passed(&server->passed[i]);
+    struct child_config config = {.fd = own->fds[0],
+                                  .claims_fd = own->count > 1 ? own->fds[1] : -1,
                                   .slot = entry->slot,
                                   .forkserver = forkserver,
                                   .main_process = server->config->main_process,
@@ -129,14 +137,15 @@ static void report_unborn(struct forkserver *server, const struct children_entry
         fail(server, "out of memory for EXITED");
 }
 
-static void spawn(struct forkserver *server, struct children_entry entry, int fd)
+static void spawn(struct forkserver *server, struct children_entry entry,
+                  const struct wire_passed *passed)
 {
     pid_t forkserver = getpid();
     /* What is buffered now would be written twice. */
     fflush(NULL);
     entry.pid = fork();
     if (entry.pid == 0)
-        become_child(server, &entry, forkserver, fd);
+        become_child(server, &entry, forkserver, passed);
     if (entry.pid < 0) {
         report_unborn(server, &entry, errno);
         return;
@@ -147,8 +156,8 @@ static void spawn(struct forkserver *server, struct children_entry entry, int fd
 
 static void on_spawn(struct forkserver *server, const struct frame *frame)
 {
-    int fd = take_passed(server);
-    if (fd == WIRE_NO_FD) {
+    struct wire_passed passed;
+    if (!take_passed(server, &passed)) {
         fail(server, "SPAWN came without a socket");
         return;
     }
@@ -157,8 +166,8 @@ static void on_spawn(struct forkserver *server, const struct frame *frame)
     if (!children_reserve(&server->children))
         fail(server, "out of memory for a child");
     else if (server->state == FORKSERVER_SERVING)
-        spawn(server, entry, fd);
-    close(fd);
+        spawn(server, entry, &passed);
+    close_passed(&passed);
 }
 
 static void handle_frames(struct forkserver *server)
@@ -181,12 +190,12 @@ static void handle_frames(struct forkserver *server)
 
 static void on_readable(struct forkserver *server)
 {
-    int passed;
-    enum wire_status status = wire_receive_with_fd(FORKSERVER_FD, &server->reader, &passed);
-    if (passed != WIRE_NO_FD && server->passed_count < PASSED_MAX)
+    struct wire_passed passed;
+    enum wire_status status = wire_receive_with_fds(FORKSERVER_FD, &server->reader, &passed);
+    if (passed.count > 0 && server->passed_count < PASSED_MAX)
         server->passed[server->passed_count++] = passed;
-    else if (passed != WIRE_NO_FD)
-        close(passed);
+    else
+        close_passed(&passed);
     if (status == WIRE_DATA)
         handle_frames(server);
     else if (status == WIRE_FULL)

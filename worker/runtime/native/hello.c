@@ -52,7 +52,7 @@ bool hello_describe(const struct library *library, struct buffer *buffer)
 {
     struct pack pack;
     pack_init(&pack, buffer);
-    pack_map(&pack, 3);
+    pack_map(&pack, 4);
     pack_string(&pack, "runtime");
     pack_string(&pack, "native");
     pack_string(&pack, "tasks");
@@ -61,5 +61,7 @@ bool hello_describe(const struct library *library, struct buffer *buffer)
         put_task(&pack, &library->tasks[i].definition);
     pack_string(&pack, "settings");
     pack_map(&pack, 0);
+    pack_string(&pack, "ahead");
+    pack_bool(&pack, true);
     return !pack.broken;
 }

@@ -86,25 +86,28 @@ enum wire_status wire_receive(int fd, struct frame_reader *reader)
     return status_of(received);
 }
 
-static int passed_fd(struct msghdr *message)
+/* The kernel closes those that there is no room for. */
+static void take_fds(struct msghdr *message, struct wire_passed *passed)
 {
-    int passed = WIRE_NO_FD;
     for (struct cmsghdr *header = CMSG_FIRSTHDR(message); header != NULL;
          header = CMSG_NXTHDR(message, header)) {
-        if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
-            memcpy(&passed, CMSG_DATA(header), sizeof(int));
+        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
+            continue;
+        size_t size = header->cmsg_len - CMSG_LEN(0);
+        memcpy(passed->fds, CMSG_DATA(header), size);
+        passed->count = size / sizeof(int);
     }
-    return passed;
 }
 
-enum wire_status wire_receive_with_fd(int fd, struct frame_reader *reader, int *ret_passed)
+enum wire_status wire_receive_with_fds(int fd, struct frame_reader *reader,
+                                       struct wire_passed *ret_passed)
 {
     union {
         struct cmsghdr header;
-        char room[CMSG_SPACE(sizeof(int))];
+        char room[CMSG_SPACE(sizeof(int) * WIRE_PASSED_MAX)];
     } control;
     size_t size;
-    *ret_passed = WIRE_NO_FD;
+    ret_passed->count = 0;
     void *room = frame_reader_room(reader, &size);
     if (room == NULL)
         return WIRE_FULL;
@@ -112,14 +115,14 @@ enum wire_status wire_receive_with_fd(int fd, struct frame_reader *reader, int *
     struct msghdr message = {.msg_iov = &part,
                              .msg_iovlen = 1,
                              .msg_control = control.room,
-                             .msg_controllen = CMSG_LEN(sizeof(int))};
+                             .msg_controllen = CMSG_LEN(sizeof(int) * WIRE_PASSED_MAX)};
     ssize_t received;
     do {
         received = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     } while (received < 0 && errno == EINTR);
     if (received > 0) {
         frame_reader_fill(reader, (size_t)received);
-        *ret_passed = passed_fd(&message);
+        take_fds(&message, ret_passed);
     }
     return status_of(received);
 }

@@ -10,7 +10,13 @@
 #include "codec/buffer.h"
 #include "codec/frame.h"
 
-enum { WIRE_NO_FD = -1 };
+enum { WIRE_NO_FD = -1, WIRE_PASSED_MAX = 2 };
+
+/* Descriptors that came together. */
+struct wire_passed {
+    int fds[WIRE_PASSED_MAX];
+    size_t count;
+};
 
 /* Sends all bytes of both parts; waits while the socket is full. False: the peer is gone. */
 MUST_CHECK bool wire_send(int fd, struct bytes head, struct bytes tail);
@@ -26,8 +32,9 @@ enum wire_status {
 
 /* Reads what there is into the reader; waits for it if the socket blocks. */
 enum wire_status wire_receive(int fd, struct frame_reader *reader);
-/* Likewise without waiting, and takes the descriptor that came with the bytes; *ret_passed is
- * WIRE_NO_FD if there was none. The caller closes it. */
-enum wire_status wire_receive_with_fd(int fd, struct frame_reader *reader, int *ret_passed);
+/* Likewise without waiting, and takes the descriptors that came with the bytes, which the caller
+ * closes. */
+enum wire_status wire_receive_with_fds(int fd, struct frame_reader *reader,
+                                       struct wire_passed *ret_passed);
 
 #endif
