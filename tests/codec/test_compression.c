@@ -184,6 +184,17 @@ static void xz_streams_cannot_ask_for_a_gigabyte(void **state)
         assert_int_equal(lzma->decompress(stream, &fixture->buffer), CODEC_ETOOBIG);
 }
 
+static void zstd_frames_cannot_ask_for_a_gigabyte(void **state)
+{
+    struct fixture *fixture = *state;
+    /* magic number, no flags, a window of 2^30 bytes, an empty last block */
+    static const struct sample large_window = SAMPLE("\x28\xb5\x2f\xfd\x00\xa0\x01\x00\x00");
+    const struct compression *zstd = compression_find(text_of("zstd"));
+    struct bytes stream = {large_window.bytes, large_window.size};
+    if (zstd != NULL)
+        assert_int_equal(zstd->decompress(stream, &fixture->buffer), CODEC_ETOOBIG);
+}
+
 /* Bytes that no compression makes much smaller, in several chunks. */
 static void fill_with_noise(uint8_t *bytes, size_t size)
 {
@@ -247,6 +258,7 @@ int main(void)
         FIXTURE_TEST(the_limit_counts_not_the_memory),
         cmocka_unit_test(a_bomb_costs_no_more_than_the_limit),
         FIXTURE_TEST(xz_streams_cannot_ask_for_a_gigabyte),
+        FIXTURE_TEST(zstd_frames_cannot_ask_for_a_gigabyte),
         cmocka_unit_test(round_trips_any_size),
         cmocka_unit_test(compressing_stops_at_the_limit_too),
     };

@@ -33,6 +33,8 @@ static void writes_as_python_does(void **state)
         {"\"a\\\"\\\\/\\b\\f\\n\\r\\t\\u0001\\u001f\x7f\"",
          "\"a\\\"\\\\/\\b\\f\\n\\r\\t\\u0001\\u001f\\u007f\""},
         {"\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\"", "\"\\u00e9\\u20ac\\ud83d\\ude00\""},
+        {"\"\\u0080\\uffff\\ud800\\udc00\\udbff\\udfff\"",
+         "\"\\u0080\\uffff\\ud800\\udc00\\udbff\\udfff\""},
         {"\"\\ud83d\\u0000\"", "\"\\ud83d\\u0000\""},
         {"\"a text that is longer than eight bytes\"",
          "\"a text that is longer than eight bytes\""},

@@ -131,6 +131,12 @@ static void a_failure_leaves_the_buffer_as_it_was(void **state)
     message.result = &fine;
     fixture->buffer.limit = 50;
     assert_int_equal(write(fixture, &message, "json"), CODEC_ETOOBIG);
+    struct result_exception exception = exception_of(fixture, "[]");
+    message.result = NULL;
+    message.exception = &exception;
+    message.traceback = text_of("\xff");
+    fixture->buffer.limit = 150;
+    assert_int_equal(write(fixture, &message, "json"), CODEC_ETOOBIG);
     assert_bytes_equal(buffer_bytes(&fixture->buffer), "abc", 3);
 }
 

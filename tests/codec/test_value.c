@@ -118,7 +118,10 @@ static void a_bigint_is_digits(void **state)
         assert_string_equal(value_type_name(&value), "ExtType");
     }
     msgpack_object other = extension(5, "1");
+    msgpack_object string = value_string("1");
     assert_false(value_as_bigint(&other, &digits));
+    assert_false(value_as_bigint(&string, &digits));
+    assert_false(value_as_bigint(NULL, &digits));
 }
 
 static void types_have_their_names_in_python(void **state)

@@ -67,9 +67,11 @@ def test_nothing_is_lost_or_repeated_when_the_node_restarts_under_load(
     worker = fault_worker(concurrency=4)
     held.send_and_wait(4)
     held.send(200)
-    rabbitmq.restart()
-    held.reconnect()
+    rabbitmq.stop()
     held.let_go()
+    held.wait_ended(4)
+    rabbitmq.start()
+    held.reconnect()
     assert len(held.wait_results(204, 30)) == 204
     assert worker.stop() == 0
     assert held.ready() == 0

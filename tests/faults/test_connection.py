@@ -120,19 +120,6 @@ def test_prefetched_tasks_run_once_after_a_cut(fault_worker: Start, held: Held, 
     check_one_run_each(held, worker, witness, 8)
 
 
-def test_tasks_that_end_while_the_node_is_down_are_not_run_again(
-        fault_worker: Start, held: Held, witness: Witness, rabbitmq: RabbitMQ) -> None:
-    worker = fault_worker(concurrency=2)
-    held.send_and_wait(2)
-    rabbitmq.stop()
-    held.let_go()
-    held.wait_ended(2)
-    rabbitmq.start()
-    held.reconnect()
-    wait_redeliveries(witness, 2, 30)
-    check_one_run_each(held, worker, witness, 2)
-
-
 def test_another_worker_takes_what_the_broker_redelivers_and_nothing_is_lost(
         fault_worker: Start, held: Held, proxy: Proxy, broker_url: str) -> None:
     first = fault_worker("-n", "first@h", concurrency=2)

@@ -53,6 +53,16 @@ def test_forkserver_may_die_many_times(fault_worker: Start, held: Held) -> None:
     assert held.starts() == 2
 
 
+def test_forkserver_killed_while_it_loads_is_replaced(fault_worker: Start, held: Held) -> None:
+    worker = fault_worker(ready=False, concurrency=1)
+    forkserver = wait_until(lambda: forkserver_of(worker), 5, "forkserver", pause=0.001)
+    os.kill(forkserver, signal.SIGKILL)
+    worker.wait_log(r" ready\.$")
+    held.let_go()
+    held.send(1)
+    assert len(held.wait_results(1)) == 1
+
+
 def test_task_of_a_killed_child_runs_again_with_a_loss_count(
         fault_worker: Start, held: Held, witness: Witness) -> None:
     worker = fault_worker(concurrency=1)

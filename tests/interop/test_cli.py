@@ -15,7 +15,6 @@ from celery import Celery
 
 from interop.broker import Replies
 from support.amqp import Client, task_message
-from support.client import celery_client
 from support.process import free_ports, wait_until
 from support.rabbitmq import RabbitMQ
 from support.worker import BaseWorker, build_folder, example_tasks
@@ -316,17 +315,6 @@ def test_broker_that_is_not_there_is_tried_again(worker: Callable[..., BaseWorke
     running.wait_log(r"^Trying again in 4\.00 seconds\.\.\. \(2/100\)$")
     assert running.stop(2) == 0, "a worker that waits for its broker still obeys"
     assert SECRET not in running.read_log()
-
-
-def test_broker_that_comes_back_is_found(own_rabbitmq: RabbitMQ, worker: Callable[..., BaseWorker]
-                                         ) -> None:
-    own_rabbitmq.stop()
-    running = worker(url=own_rabbitmq.url, ready=False)
-    running.wait_log(r"Trying again in 2\.00 seconds")
-    own_rabbitmq.start()
-    running.wait_log(r"ready\.$", 40)
-    with celery_client(own_rabbitmq.url) as client:
-        assert client.send_task("example.add", (2, 3)).get(timeout=10) == 5
 
 
 @pytest.mark.parametrize("setting", ["broker_connection_retry=false",

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A broker that blocks publishers under its memory alarm, while tasks keep coming."""
+"""A broker that comes late, and one that blocks publishers while tasks keep coming."""
 
 from __future__ import annotations
 
 import re
 import threading
 import time
-from typing import Callable
+from typing import Callable, Iterator
+
+import pytest
 
 from interop.broker import Replies
 from support.amqp import Client
+from support.client import celery_client
 from support.process import wait_until
 from support.rabbitmq import RabbitMQ
 from support.worker import BaseWorker
@@ -44,18 +47,41 @@ def _connections(rabbitmq: RabbitMQ) -> set[str]:
     return {line.rsplit("\t", 1)[1] for line in lines.splitlines() if "celeriac" in line}
 
 
-def test_flood_during_the_memory_alarm(own_rabbitmq: RabbitMQ,
-                                       worker: Callable[..., BaseWorker]) -> None:
-    running = worker("--set", f"broker_heartbeat={HEARTBEAT}", url=own_rabbitmq.url)
-    replies = Replies(own_rabbitmq.url)
+@pytest.fixture(scope="module")
+def late() -> Iterator[RabbitMQ]:
+    """A node with a name and ports, which has not been started."""
+    node = RabbitMQ()
+    yield node
+    node.close()
+
+
+@pytest.fixture(scope="module")
+def node(late: RabbitMQ) -> RabbitMQ:
+    """The same, running; to be asked for after the test that starts a worker without it."""
+    return late.start()
+
+
+def test_broker_that_comes_late_is_found(late: RabbitMQ, worker: Callable[..., BaseWorker],
+                                         request: pytest.FixtureRequest) -> None:
+    running = worker(url=late.url, ready=False)
+    running.wait_log(r"Trying again in 2\.00 seconds")
+    request.getfixturevalue("node")
+    running.wait_log(r"ready\.$", 40)
+    with celery_client(late.url) as client:
+        assert client.send_task("example.add", (2, 3)).get(timeout=10) == 5
+
+
+def test_flood_during_the_memory_alarm(node: RabbitMQ, worker: Callable[..., BaseWorker]) -> None:
+    running = worker("--set", f"broker_heartbeat={HEARTBEAT}", url=node.url)
+    replies = Replies(node.url)
     sent: list[str] = []
-    with Client(own_rabbitmq.url, 40) as client:
-        before = _connections(own_rabbitmq)
+    with Client(node.url, 40) as client:
+        before = _connections(node)
         assert len(before) == 2
         alarm = threading.Event()
         flood = threading.Thread(target=_flood, args=(client, replies.queue, sent, alarm))
         flood.start()
-        own_rabbitmq.set_memory_alarm(True)
+        node.set_memory_alarm(True)
         alarm.set()
         try:
             running.wait_log("resource alarm and blocks publishers")
@@ -68,7 +94,7 @@ def test_flood_during_the_memory_alarm(own_rabbitmq: RabbitMQ,
             assert len(replies.messages) == answered
             assert running.running()
         finally:
-            own_rabbitmq.set_memory_alarm(False)
+            node.set_memory_alarm(False)
         flood.join(30)
         assert not flood.is_alive()
         replies.wait(*sent, seconds=30)
@@ -76,7 +102,7 @@ def test_flood_during_the_memory_alarm(own_rabbitmq: RabbitMQ,
         print(f"{len(sent)} tasks, {answered} of them answered before the alarm")
         assert not replies.repeated
         running.wait_log("resource alarm is over")
-        assert _connections(own_rabbitmq) == before, "a connection was lost"
+        assert _connections(node) == before, "a connection was lost"
         assert not re.search("Connection to broker lost|Cannot connect", running.read_log())
         wait_until(lambda: client.counts("celery")[0] == 0, 5, "empty queue")
     replies.close()
