@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* How many no-op jobs a second the pool moves, and what one costs: bench_pool [JOBS [CHILDREN
- * [WAITING [BODY [LIMIT]]]]]. WAITING jobs are in the pool at any time; BODY is in bytes; LIMIT is
- * a hard time limit in seconds. Not run as a test. */
+ * [WAITING [BODY [LIMIT [AHEAD]]]]]]. WAITING jobs are in the pool at any time; BODY is in bytes;
+ * LIMIT is a hard time limit in seconds; AHEAD 1: the children know the claim page. Not run as a
+ * test. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -112,7 +113,7 @@ int main(int argc, char **argv)
         on_hello, on_dispatch, on_started, on_soft_limit,
         on_ended, on_notice,   on_failed,  on_stopped,
     };
-    static const char *const words[] = {SCRIPTED, NULL};
+    static const char *words[] = {SCRIPTED, NULL, NULL};
     /* As long as the request of a small task is. */
     static uint8_t request[600] = {0x81, 0xa4, 't', 'a', 's', 'k', 0xda, 600 / 256, 600 % 256 - 9};
     struct bench bench = {.total = argument(argc, argv, 1, 200000),
@@ -121,6 +122,8 @@ int main(int argc, char **argv)
     double limit = (double)argument(argc, argv, 5, 0);
     struct pool_config config = {
         .argv = words, .concurrency = bench.children, .start_timeout = 10, .kill_timeout = 10};
+    if (argument(argc, argv, 6, 0) != 0)
+        words[1] = "ahead";
     uv_timer_t timer;
     char *body = calloc(1, size + 1);
     bench.jobs = calloc(waiting + 1, sizeof(*bench.jobs));

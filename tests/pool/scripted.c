@@ -13,6 +13,7 @@
  *   no-pidfd            sends no pidfds;  odd-pidfd: sends every other one
  *   no-fork             answers no SPAWN;  fork-fails: reports every fork as failed
  *   no-leave            ignores LEAVE and EOF
+ *   ahead               says in HELLO that children know the claim page
  * and for children:
  *   unready N           the first N never become ready: they exit with 9
  *   mute N              the first N never become ready: they hang
@@ -27,6 +28,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -36,12 +38,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "codec/claims.h"
 #include "codec/frame.h"
 
 enum { CHANNEL = 3, FAMILY_MAX = 4096 };
 
 struct script {
-    bool no_hello, odd_frame, no_pidfd, odd_pidfd, no_fork, fork_fails, no_leave, stay;
+    bool no_hello, odd_frame, no_pidfd, odd_pidfd, no_fork, fork_fails, no_leave, stay, ahead;
     int exit_with, protocol;
     unsigned long unready, mute, rss;
     const char *error, *excuse;
@@ -96,17 +99,17 @@ static void send_with(int fd, const struct buffer *buffer, int descriptor)
     }
 }
 
-/* False: EOF. *descriptor gets what came as SCM_RIGHTS, if anything did. */
-static bool receive(int fd, struct frame_reader *reader, int *descriptor)
+/* False: EOF. descriptors[] gets what came as SCM_RIGHTS, at most two, if anything did. */
+static bool receive(int fd, struct frame_reader *reader, int *descriptors)
 {
     union {
         struct cmsghdr header;
-        char space[CMSG_SPACE(sizeof(int))];
+        char space[CMSG_SPACE(2 * sizeof(int))];
     } control;
     struct iovec vector;
     struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1};
     message.msg_control = &control;
-    message.msg_controllen = sizeof(control);
+    message.msg_controllen = CMSG_LEN(2 * sizeof(int));
     vector.iov_base = frame_reader_room(reader, &vector.iov_len);
     if (vector.iov_base == NULL)
         die("room");
@@ -118,7 +121,7 @@ static bool receive(int fd, struct frame_reader *reader, int *descriptor)
         return false;
     struct cmsghdr *header = CMSG_FIRSTHDR(&message);
     if (header != NULL)
-        memcpy(descriptor, CMSG_DATA(header), sizeof(int));
+        memcpy(descriptors, CMSG_DATA(header), header->cmsg_len - CMSG_LEN(0));
     frame_reader_fill(reader, (size_t)got);
     return true;
 }
@@ -138,6 +141,8 @@ struct child {
     int fd;
     struct frame_reader reader;
     struct buffer output;
+    struct claims *claims; /* NULL: none */
+    uint32_t frames;
     uint64_t job;
     uint32_t flags;
     struct text body;
@@ -426,6 +431,17 @@ static const struct command {
     {"inherited", do_inherited},
 };
 
+/* False: the job was taken back. "unclaimed" does not ask, and "no-claim" dies before it does. */
+static bool claim(struct child *child, const char *command)
+{
+    uint32_t frame = child->frames++;
+    if (child->claims == NULL || strcmp(command, "unclaimed") == 0)
+        return true;
+    if (strcmp(command, "no-claim") == 0)
+        _exit(3);
+    return claims_begin(child->claims, frame);
+}
+
 /* "no-start ..." is handled before STARTED: the child behaves so instead of starting. */
 static void run_job(struct child *child, const struct frame *frame)
 {
@@ -437,6 +453,8 @@ static void run_job(struct child *child, const struct frame *frame)
     char *argument = line + strcspn(line, " ");
     if (*argument != '\0')
         *argument++ = '\0';
+    if (!claim(child, line))
+        return;
     if (strcmp(line, "no-start") == 0) {
         if (argument[0] == 'd')
             _exit(3);
@@ -468,9 +486,21 @@ static void prepare_child(void)
     prctl(PR_SET_PDEATHSIG, SIGRTMIN);
 }
 
-static _Noreturn void child_main(int fd, pid_t server, unsigned long number)
+static struct claims *map_claims(int fd)
 {
-    struct child child = {.fd = fd};
+    if (fd < 0)
+        return NULL;
+    void *page = mmap(NULL, CLAIMS_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (page == MAP_FAILED)
+        die("mmap");
+    close(fd);
+    return page;
+}
+
+static _Noreturn void child_main(const int *descriptors, pid_t server, unsigned long number)
+{
+    int fd = descriptors[0];
+    struct child child = {.fd = fd, .claims = map_claims(descriptors[1])};
     buffer_init(&child.output, FRAME_MAX);
     prepare_child();
     if (getppid() != server && getppid() != main_pid)
@@ -487,13 +517,13 @@ static _Noreturn void child_main(int fd, pid_t server, unsigned long number)
     SEND(fd, frame_write_ready(&send_buffer, script.rss));
     for (;;) {
         struct frame frame;
-        int descriptor, rc = frame_reader_next(&child.reader, &frame, NULL);
+        int descriptors_of_none[2], rc = frame_reader_next(&child.reader, &frame, NULL);
         if (rc < 0)
             _exit(73);
         if (rc == 1 && frame.type == FRAME_JOB)
             run_job(&child, &frame);
         else if ((rc == 1 && frame.type == FRAME_LEAVE) ||
-                 (rc == 0 && !receive(fd, &child.reader, &descriptor))) {
+                 (rc == 0 && !receive(fd, &child.reader, descriptors_of_none))) {
             while (script.stay)
                 rest(1000);
             _exit(0);
@@ -516,19 +546,26 @@ static void announce(const struct member *member)
     buffer_done(&buffer);
 }
 
-static void spawn(const struct frame *frame, int socket)
+static void close_both(const int *descriptors)
+{
+    close(descriptors[0]);
+    if (descriptors[1] >= 0)
+        close(descriptors[1]);
+}
+
+static void spawn(const struct frame *frame, const int *descriptors)
 {
     struct member member = {.slot = (uint32_t)frame_uint(frame, 1),
                             .generation = (uint32_t)frame_uint(frame, 2)};
     pid_t server = getpid();
-    if (socket < 0)
-        die("SPAWN without a socket");
+    if (descriptors[0] < 0 || script.ahead != (descriptors[1] >= 0))
+        die("SPAWN without a socket, or with another page than it should have");
     if (script.no_fork)
         return;
     if (script.fork_fails) {
         struct frame_exit failed = {
             .slot = member.slot, .generation = member.generation, .wait_status = EAGAIN};
-        close(socket);
+        close_both(descriptors);
         SEND(CHANNEL, frame_write_exited(&send_buffer, &failed));
         return;
     }
@@ -538,11 +575,11 @@ static void spawn(const struct frame *frame, int socket)
         die("fork");
     if (member.pid == 0) {
         for (int fd = CHANNEL; fd < 64; fd++)
-            if (fd != socket)
+            if (fd != descriptors[0] && fd != descriptors[1])
                 close(fd);
-        child_main(socket, server, spawned);
+        child_main(descriptors, server, spawned);
     }
-    close(socket);
+    close_both(descriptors);
     if (family_size < FAMILY_MAX)
         family[family_size++] = member;
     announce(&member);
@@ -596,20 +633,20 @@ static void serve(int signals)
     for (;;) {
         struct pollfd polled[] = {{CHANNEL, POLLIN, 0}, {signals, POLLIN, 0}};
         struct signalfd_siginfo info;
-        int socket = -1, rc;
+        int descriptors[2] = {-1, -1}, rc;
         poll(polled, 2, -1);
         if (polled[1].revents != 0 && read(signals, &info, sizeof(info)) > 0)
             while (reap())
                 continue;
         if (polled[0].revents == 0)
             continue;
-        if (!receive(CHANNEL, &reader, &socket))
+        if (!receive(CHANNEL, &reader, descriptors))
             leave();
         while ((rc = frame_reader_next(&reader, &frame, NULL)) == 1) {
             if (frame.type == FRAME_LEAVE)
                 leave();
-            spawn(&frame, socket);
-            socket = -1;
+            spawn(&frame, descriptors);
+            descriptors[0] = descriptors[1] = -1;
         }
         if (rc < 0)
             die("frame");
@@ -618,8 +655,10 @@ static void serve(int signals)
 
 static void greet(void)
 {
-    static const char description[] = "\x81\xa7runtime\xa8scripted";
+    static char description[] = "\x82\xa7runtime\xa8scripted\xa5"
+                                "ahead\xc2";
     static const struct bytes bytes = {description, sizeof(description) - 1};
+    description[sizeof(description) - 2] += script.ahead;
     struct buffer buffer;
     if (script.exit_with >= 0)
         _exit(script.exit_with);
@@ -681,6 +720,8 @@ static void parse(char **words)
             script.fork_fails = true;
         else if (strcmp(word, "no-leave") == 0)
             script.no_leave = true;
+        else if (strcmp(word, "ahead") == 0)
+            script.ahead = true;
         else if (strcmp(word, "stay") == 0)
             script.stay = true;
         else if (strcmp(word, "exit") == 0)
