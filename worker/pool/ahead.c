@@ -6,7 +6,7 @@
 #include "worker/pool/internal.h"
 
 /* Staged behind one job at most; up to this size, request and body together. */
-enum { AHEAD_MAX = 4, SMALL = 16 * 1024 };
+enum { AHEAD_MAX = 8, SMALL = 16 * 1024 };
 
 /* Seconds: a job is short up to SHORT, and what is staged behind it stays there up to LONG. */
 static const double SHORT = 1e-3, LONG = 2e-3;
