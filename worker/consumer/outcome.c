@@ -168,15 +168,11 @@ static void log_bad_body(const struct request *request, enum log_level level,
                          const msgpack_object *report, const char *verb)
 {
     struct text reason = {"no reason given", 15};
+    char story[REQUEST_STORY_SIZE];
     value_as_text(value_get(report, "reason"), &reason);
-    const struct broker_delivery *delivery = request->delivery;
-    log_line(level,
-             "Can't decode message body: %.*s. The message was %s: task=%s queue=%s "
-             "content_type=%.*s content_encoding=%.*s body=%zu bytes",
-             (int)reason.size, reason.data, verb, request_label(request), delivery->queue->name,
-             (int)delivery->content_type.size, delivery->content_type.data,
-             (int)delivery->content_encoding.size, delivery->content_encoding.data,
-             delivery->body.size);
+    request_story(request, story);
+    log_line(level, "Can't decode message body: %.*s. The message was %s: %s", (int)reason.size,
+             reason.data, verb, story);
 }
 
 /* Row F. */
