@@ -3,13 +3,18 @@
  * wait), in any order; whatever the child has written is read before it is buried. Must not know
  * why it ends, nor what its job was. */
 
+#include "worker/pool/death.h"
+
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "worker/pool/internal.h"
+#include "worker/pool/child.h"
+#include "worker/pool/reap.h"
+#include "worker/pool/run.h"
+#include "worker/pool/slot.h"
 
 /* Seconds that the status of a child that has ended may take. */
 static const double STATUS_TIMEOUT = 1;
@@ -110,8 +115,7 @@ static void bury(struct pool_child *child)
     child_set_state(child, CHILD_DEAD);
     child->deadline = 0;
     report_end(child);
-    if (child->job != NULL)
-        run_dropped(child);
+    run_dropped(child);
     link_close(&child->link, on_link_closed);
     if (child->handles > 1)
         uv_close((uv_handle_t *)&child->exit_poll, on_exit_poll_closed);
@@ -131,6 +135,7 @@ static void read_last_words(struct pool_child *child)
         die(child);
     link_drain(&child->link);
     link_stop(&child->link);
+    run_give_back(child);
 }
 
 void death_exited(struct pool_child *child, const int *status)

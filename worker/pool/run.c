@@ -2,10 +2,13 @@
 /* Owns a job from its dispatch to its end: sending, STARTED, RESULT, limits, and what its child's
  * death means for it. Must not know how a child is made or reaped. */
 
-#include <signal.h>
-#include <sys/wait.h>
+#include "worker/pool/run.h"
 
-#include "worker/pool/internal.h"
+#include <signal.h>
+
+#include "worker/pool/child.h"
+#include "worker/pool/death.h"
+#include "worker/pool/slot.h"
 
 /* Up to this size a body is copied behind the request, for one contiguous send. */
 enum { COPY_MAX = 16 * 1024 };
@@ -201,21 +204,38 @@ static void count(struct pool *pool, enum pool_verdict verdict)
     pool->stats.timed_out += verdict == POOL_TIME_LIMIT;
 }
 
+/* A child that broke the protocol may have begun without our knowing. */
+static struct verdict_facts facts_of(const struct pool_child *child)
+{
+    const struct pool_job *job = child->job;
+    return (struct verdict_facts){.reason = child->reason,
+                                  .written = child->written && !child->link.reset,
+                                  .want_started = wants_started(job),
+                                  .started = job->started_at > 0 || child->link.broken,
+                                  .stopping = pool_stopping(child->pool),
+                                  .returned = job->returned};
+}
+
+void run_give_back(struct pool_child *child)
+{
+    if (child->job == NULL)
+        return;
+    struct verdict_facts facts = facts_of(child);
+    enum pool_verdict verdict;
+    if (verdict_put_back(&facts, &verdict))
+        pool_put_back(child->pool, detach(child));
+}
+
 void run_dropped(struct pool_child *child)
 {
     struct pool *pool = child->pool;
-    struct pool_job *job = detach(child);
-    struct verdict_facts facts = {.reason = child->reason,
-                                  .written = child->written && !child->link.reset,
-                                  .want_started = wants_started(job),
-                                  .started = job->started_at > 0,
-                                  .stopping = pool_stopping(pool),
-                                  .returned = job->returned};
-    struct pool_ending ending = ending_of(child, job);
-    if (verdict_put_back(&facts, &ending.verdict)) {
-        pool_put_back(pool, job);
+    run_give_back(child);
+    if (child->job == NULL)
         return;
-    }
+    struct verdict_facts facts = facts_of(child);
+    struct pool_job *job = detach(child);
+    struct pool_ending ending = ending_of(child, job);
+    verdict_put_back(&facts, &ending.verdict);
     ending.started = verdict_began(&facts);
     ending.signal = child->signal;
     count(pool, ending.verdict);
