@@ -152,8 +152,7 @@ static enum step resolve_options(struct request *request)
                       : task->soft_time_limit > 0 ? task->soft_time_limit
                                                   : config->task_soft_time_limit;
     job->want_started = !request->acks_late;
-    job->suspect = request->losses + 1 >= (int64_t)config->worker_lost_max_deliveries &&
-                   config->worker_lost_max_deliveries > 1;
+    job->suspect = loss_suspect(&message->headers, config->worker_lost_max_deliveries);
     log_info("Task %s received", request_label(request));
     return GO_ON;
 }

@@ -229,14 +229,6 @@ static void fail_lost(struct request *request, const char *text)
     outcome_finish(request);
 }
 
-static bool queue_counts(const struct request *request)
-{
-    struct text type;
-    return loss_queue_counts(&request->delivery->headers) ||
-           (value_as_text(value_get(&request->delivery->queue->arguments, "x-queue-type"), &type) &&
-            text_equal(type, "quorum"));
-}
-
 static void end_lost(struct request *request, const struct pool_ending *ending)
 {
     const struct consumer_config *config = &request->consumer->config;
@@ -245,13 +237,11 @@ static void end_lost(struct request *request, const struct pool_ending *ending)
     struct loss_facts facts = {
         .acks_late = request->acks_late,
         .reject_on_worker_lost = request->reject_on_worker_lost,
-        .queue_counts = queue_counts(request),
         .counted = request->losses,
         .max_losses = config->worker_lost_max_deliveries,
     };
     enum loss_action action = loss_decide(&facts);
     static const char *const words[] = {
-        [LOSS_REQUEUE] = "it goes back to its queue",
         [LOSS_REPUBLISH] = "it goes back to its queue",
         [LOSS_FAIL] = "it has cost as many processes as worker_lost_max_deliveries allows: FAILURE",
         [LOSS_FAIL_ACK] = "FAILURE",
@@ -260,9 +250,6 @@ static void end_lost(struct request *request, const struct pool_ending *ending)
               (long long)request->losses + 1, config->worker_lost_max_deliveries, text,
               words[action]);
     switch (action) {
-    case LOSS_REQUEUE:
-        outcome_close(request, BROKER_REJECT_REQUEUE);
-        break;
     case LOSS_REPUBLISH:
         /* The server has an orphan's message already: a copy would be a second one. */
         if (request->orphan)
