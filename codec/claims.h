@@ -37,24 +37,26 @@ static inline void claims_stage(struct claims *claims, uint32_t frame)
                           memory_order_release);
 }
 
-static inline bool claims_take(struct claims *claims, uint32_t frame, uint32_t word)
+/* What the word was; it is `word` now if that was STAGED. */
+static inline uint32_t claims_exchange(struct claims *claims, uint32_t frame, uint32_t word)
 {
-    uint32_t expected = CLAIMS_STAGED;
-    return atomic_compare_exchange_strong_explicit(&claims->words[frame % CLAIMS_WORDS], &expected,
-                                                   word, memory_order_acq_rel,
-                                                   memory_order_acquire);
+    uint32_t was = CLAIMS_STAGED;
+    atomic_compare_exchange_strong_explicit(&claims->words[frame % CLAIMS_WORDS], &was, word,
+                                            memory_order_acq_rel, memory_order_acquire);
+    return was;
 }
 
 /* The child, before it opens anything of the job. False: it has been taken back, drop the frame. */
 MUST_CHECK static inline bool claims_begin(struct claims *claims, uint32_t frame)
 {
-    return claims_take(claims, frame, CLAIMS_BEGUN);
+    return claims_exchange(claims, frame, CLAIMS_BEGUN) == CLAIMS_STAGED;
 }
 
-/* The main process. True: the job has not begun and never will. */
+/* The main process. True: the job has not begun and never will, however often this is asked. */
 MUST_CHECK static inline bool claims_withdraw(struct claims *claims, uint32_t frame)
 {
-    return claims_take(claims, frame, CLAIMS_WITHDRAWN);
+    uint32_t was = claims_exchange(claims, frame, CLAIMS_WITHDRAWN);
+    return was == CLAIMS_STAGED || was == CLAIMS_WITHDRAWN;
 }
 
 static inline bool claims_begun(const struct claims *claims, uint32_t frame)

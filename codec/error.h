@@ -10,14 +10,12 @@
 
 enum codec_error {
     CODEC_OK = 0,
-    CODEC_ENOMEM = -1,   /* out of memory */
-    CODEC_EINVALID = -2, /* not well-formed: broken JSON, truncated msgpack, a wrong checksum */
-    CODEC_EDEPTH = -3,   /* nested deeper than the limit */
-    CODEC_ETOOBIG = -4,  /* larger than the limit (a bomb, a frame out of bounds, an integer beyond
-                            the format) */
-    CODEC_EUNSUPPORTED =
-        -5,           /* a content type, encoding or compression that this build does not know */
-    CODEC_ETYPE = -6, /* well-formed, but not of the shape the protocol asks for */
+    CODEC_ENOMEM = -1,       /* out of memory */
+    CODEC_EINVALID = -2,     /* not well-formed: broken JSON, truncated msgpack, bad checksum */
+    CODEC_EDEPTH = -3,       /* nested deeper than the limit */
+    CODEC_ETOOBIG = -4,      /* larger than the limit: a bomb, a frame out of bounds */
+    CODEC_EUNSUPPORTED = -5, /* a content type, encoding or compression unknown to this build */
+    CODEC_ETYPE = -6,        /* well-formed, but not what the protocol or the format can hold */
 };
 
 enum { CODEC_REASON_SIZE = 256 };

@@ -350,6 +350,16 @@ static void release(struct frame_reader *reader)
     }
 }
 
+/* A length is only a claim: room for a long frame grows with what has come of it. */
+static size_t room_wanted(const struct frame_reader *reader)
+{
+    size_t size = reader->input.size, whole = (size_t)next_size(reader);
+    if (whole <= size + ROOM_MIN)
+        return ROOM_MIN;
+    size_t rest = whole - size, step = size > KEEP ? size : KEEP;
+    return rest < step ? rest : step;
+}
+
 void *frame_reader_room(struct frame_reader *reader, size_t *ret_size)
 {
     release(reader);
@@ -357,10 +367,7 @@ void *frame_reader_room(struct frame_reader *reader, size_t *ret_size)
         buffer_consume(&reader->input, reader->start);
         reader->start = 0;
     }
-    size_t room = ROOM_MIN, frame = (size_t)next_size(reader);
-    if (frame > reader->input.size + ROOM_MIN)
-        room = frame - reader->input.size;
-    if (buffer_reserve(&reader->input, room) != 0)
+    if (buffer_reserve(&reader->input, room_wanted(reader)) != 0)
         return NULL;
     *ret_size = reader->input.room - reader->input.size;
     return reader->input.data + reader->input.size;

@@ -2,8 +2,9 @@
 #ifndef CELERIAC_CODEC_FRAME_H
 #define CELERIAC_CODEC_FRAME_H
 
-/* Frames of the pool protocol (PROTOCOL.md): a length of four bytes, big endian, then one msgpack array whose first element
- * is the type. Both ends use this file; a runtime in another language needs PROTOCOL.md only. */
+/* Frames of the pool protocol (PROTOCOL.md): a length of four bytes, big endian, then one msgpack
+ * array whose first element is the type. Both ends use this file; a runtime in another language
+ * needs PROTOCOL.md only. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -14,7 +15,8 @@
 
 enum { FRAME_PROTOCOL = 1 }; /* version named in HELLO */
 
-/* The largest frame either side accepts: the largest body that RabbitMQ hands out by default, and room for the rest. */
+/* The largest frame either side accepts: the largest body that RabbitMQ hands out by default, and
+ * room for the rest. */
 #define FRAME_MAX ((size_t)136 * 1024 * 1024)
 
 enum frame_type {
@@ -35,28 +37,33 @@ enum frame_type {
     FRAME_RESULT = 34,  /* [34, job, flags, resident KiB, report, document] */
 };
 
-enum { /* flags of JOB */
+/* Flags of JOB. */
+enum {
     FRAME_JOB_WANT_STARTED = 1, /* send STARTED before the task runs */
     FRAME_JOB_WANT_RSS = 2,     /* fill in the resident KiB of RESULT */
 };
 
-enum { /* flags of RESULT */
+/* Flags of RESULT. */
+enum {
     FRAME_RESULT_RETIRING = 1, /* the child leaves after this frame; send it nothing more */
 };
 
-/* The most keys, values and elements, at all depths, that a map in a frame may have: decoding one takes 24 bytes. */
+/* The most keys, values and elements, at all depths, that a map in a frame may have: decoding one
+ * takes 24 bytes. */
 enum { FRAME_ITEMS_MAX = 1024 * 1024 };
 
 enum { FRAME_ELEMENTS_MAX = 6 }; /* of the longest frame, its type included */
 
-/* A whole frame as read, checked against the table of types (number of elements, their types, nothing behind them), so the
- * accessors need no further checks. Borrows the reader's memory until the next call on the reader. */
+/* A whole frame as read, checked against the table of types (number of elements, their types,
+ * nothing behind them), so the accessors need no further checks. Borrows the reader's memory until
+ * the next call on the reader. */
 struct frame {
     enum frame_type type;
     msgpack_object elements[FRAME_ELEMENTS_MAX];
 };
 
-/* `index` counts as in the lists above: 0 is the type. An index or a type that the frame's type does not have asserts. */
+/* `index` counts as in the lists above: 0 is the type. An index or a type that the frame's type
+ * does not have asserts. */
 uint64_t frame_uint(const struct frame *frame, size_t index);
 const msgpack_object *frame_value(const struct frame *frame, size_t index);
 struct text frame_text(const struct frame *frame, size_t index); /* str or bin */
@@ -74,23 +81,24 @@ struct frame_reader {
 
 MUST_CHECK bool frame_reader_init(struct frame_reader *reader);
 void frame_reader_done(struct frame_reader *reader);
-/* Room for the next read: *ret_size bytes at the returned address (NULL: out of memory). At least 4 KiB, and the whole rest
- * of a frame whose length is known. */
+/* Room for the next read: *ret_size bytes at the returned address (NULL: out of memory). At least 4
+ * KiB; for a long frame as much as has come of it, so that a length that lies costs no memory. */
 void *frame_reader_room(struct frame_reader *reader, size_t *ret_size);
 /* Tells how many bytes were read into the room. */
 void frame_reader_fill(struct frame_reader *reader, size_t size);
-/* 1: *ret is the next frame, valid until the next call on this reader. 0: more bytes are needed. CODEC_E*: the peer broke the
- * protocol and is to be ended (CODEC_ETOOBIG: a frame or a map beyond its limit). */
+/* 1: *ret is the next frame, valid until the next call on this reader. 0: more bytes are needed.
+ * CODEC_E*: the peer broke the protocol and is to be ended (CODEC_ETOOBIG: a frame or a map beyond
+ * its limit). */
 MUST_CHECK int frame_reader_next(struct frame_reader *reader, struct frame *ret,
                                  struct codec_reason *reason);
 /* True if a part of a frame is waiting. */
 bool frame_reader_partial(const struct frame_reader *reader);
 
-/* Writers append one whole frame to `buffer`, or nothing on an error: CODEC_ENOMEM, CODEC_ETOOBIG. Their code is in
- * frame_write.c. */
+/* Writers append one whole frame to `buffer`, or nothing on an error: CODEC_ENOMEM, CODEC_ETOOBIG.
+ * Their code is in frame_write.c. */
 MUST_CHECK int frame_write_spawn(struct buffer *buffer, uint32_t slot, uint32_t generation);
-/* Writes the frame up to and including the header of the body's bin; the body's `body_size` bytes must follow on the wire,
- * and nothing else in between. `request` is one packed msgpack map. */
+/* Writes the frame up to and including the header of the body's bin; the body's `body_size` bytes
+ * must follow on the wire, and nothing else in between. `request` is one packed msgpack map. */
 MUST_CHECK int frame_write_job(struct buffer *buffer, uint64_t job, uint32_t flags,
                                struct bytes request, size_t body_size);
 MUST_CHECK int frame_write_leave(struct buffer *buffer);
@@ -102,7 +110,7 @@ MUST_CHECK int frame_write_spawned(struct buffer *buffer, uint32_t slot, uint32_
 struct frame_exit {
     uint32_t slot, generation;
     int64_t pid;
-    int wait_status; /* pid 0: an errno, the fork failed */
+    int wait_status;     /* pid 0: an errno, the fork failed */
     double utime, stime; /* seconds */
     uint64_t maxrss;     /* KiB */
 };

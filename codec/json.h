@@ -11,8 +11,7 @@
 #include "codec/error.h"
 #include "codec/value.h"
 
-/* Levels of nesting that are read and written: far above what people send, far below a stack's end.
- */
+/* Levels of nesting that are read and written: more than anybody sends, less than a stack holds. */
 enum { JSON_DEPTH_MAX = 512 };
 
 /* Reads one JSON text. Strings of *ret that hold no escape point into `text`, which must outlive

@@ -101,8 +101,8 @@ static bool reads_back(const struct decimal *decimal, double number)
     return parse_terminated(text) == number;
 }
 
-/* The next decimal of as many digits; not for 99..9, whose successor is shorter and was tried
- * before. */
+/* The next decimal of as many digits. 99..9 becomes 00..0, which reads back as nothing: its true
+ * successor is shorter and was tried before. */
 static void increment(struct decimal *decimal)
 {
     for (int i = decimal->size - 1; i >= 0; i--) {
@@ -112,8 +112,6 @@ static void increment(struct decimal *decimal)
         }
         decimal->digits[i] = '0';
     }
-    decimal->digits[0] = '1';
-    decimal->point++;
 }
 
 static void shortest(double number, struct decimal *ret)

@@ -40,9 +40,9 @@ struct task_message {
     int64_t eta, expires;          /* microseconds since 1970, UTC */
     double soft_limit, hard_limit; /* seconds; 0 where the message names none */
     bool has_ignore_result, ignore_result;
-    msgpack_object
-        headers;       /* protocol 2 headers: the message's own, or made from a protocol 1 body */
-    struct bytes body; /* the message's own, or the rewritten one (in `zone`) */
+    /* As of protocol 2: the message's own, or made from a protocol 1 body (then in `zone`). */
+    msgpack_object headers;
+    struct bytes body;
     struct text content_type, content_encoding; /* of `body` after decompression */
 };
 

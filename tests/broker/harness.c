@@ -26,12 +26,12 @@ static void parse_node_url(void)
     node.parsed = urls[0];
 }
 
-static void run_node(int commands, int answers)
+static void run_node(const char *module, int commands, int answers)
 {
     dup2(commands, STDIN_FILENO);
     dup2(answers, STDOUT_FILENO);
     setenv("PYTHONPATH", CELERIAC_SOURCE_DIR "/tests", 1);
-    execl("/usr/bin/python3", "python3", "-m", "support.rabbitmq", (char *)NULL);
+    execl("/usr/bin/python3", "python3", "-m", module, (char *)NULL);
     _exit(127);
 }
 
@@ -42,27 +42,31 @@ static void read_line(char *ret, size_t size)
     ret[strcspn(ret, "\n")] = '\0';
 }
 
-int node_start(void **state)
+int node_start_module(void **state, const char *module)
 {
     int commands[2];
     int answers[2];
-    const char *given = getenv("CELERIAC_TEST_AMQP_URL");
     (void)state;
-    if (given && *given) {
-        snprintf(node.url, sizeof(node.url), "%s", given);
-        parse_node_url();
-        return 0;
-    }
     if (pipe2(commands, O_CLOEXEC) || pipe2(answers, O_CLOEXEC))
         return -1;
     node.pid = fork();
     if (node.pid == 0)
-        run_node(commands[0], answers[1]);
+        run_node(module, commands[0], answers[1]);
     close(commands[0]);
     close(answers[1]);
     node.commands = fdopen(commands[1], "w");
     node.answers = fdopen(answers[0], "r");
     read_line(node.url, sizeof(node.url));
+    parse_node_url();
+    return 0;
+}
+
+int node_start(void **state)
+{
+    const char *given = getenv("CELERIAC_TEST_AMQP_URL");
+    if (!given || !*given)
+        return node_start_module(state, "support.rabbitmq");
+    snprintf(node.url, sizeof(node.url), "%s", given);
     parse_node_url();
     return 0;
 }

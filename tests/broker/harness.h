@@ -21,6 +21,8 @@
 /* Starts a node for this program, or takes the one of CELERIAC_TEST_AMQP_URL. As cmocka's group
  * set-up and teardown. */
 int node_start(void **state);
+/* A node of another kind: a Python module in tests/ that serves as support.rabbitmq does. */
+int node_start_module(void **state, const char *module);
 int node_stop(void **state);
 const char *node_url(void);
 int node_port(void);

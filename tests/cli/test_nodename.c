@@ -24,8 +24,8 @@ static void expands_as_celery_does(void **state)
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char expanded[64];
-        assert_int_equal(nodename_expand(cases[i].text, cases[i].host, expanded, sizeof(expanded)),
-                         0);
+        assert_int_equal(
+            nodename_expand(cases[i].text, NULL, cases[i].host, expanded, sizeof(expanded)), 0);
         assert_string_equal(expanded, cases[i].expanded);
     }
 }
@@ -42,12 +42,20 @@ static void a_name_without_at_is_a_host(void **state)
     assert_int_equal(strncmp(name, "celery@", 7), 0);
 }
 
+static void in_file_names_n_is_the_node(void **state)
+{
+    (void)state;
+    char path[64];
+    assert_int_equal(nodename_expand_file("/var/%n.%h.log", "w1@host.org", path, sizeof(path)), 0);
+    assert_string_equal(path, "/var/w1.host.org.log");
+}
+
 static void what_does_not_fit_is_refused(void **state)
 {
     (void)state;
     char name[8];
-    assert_int_equal(nodename_expand("12345678", "h", name, sizeof(name)), -1);
-    assert_int_equal(nodename_expand("1234567", "h", name, sizeof(name)), 0);
+    assert_int_equal(nodename_expand("12345678", NULL, "h", name, sizeof(name)), -1);
+    assert_int_equal(nodename_expand("1234567", NULL, "h", name, sizeof(name)), 0);
 }
 
 int main(void)
@@ -55,6 +63,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(expands_as_celery_does),
         cmocka_unit_test(a_name_without_at_is_a_host),
+        cmocka_unit_test(in_file_names_n_is_the_node),
         cmocka_unit_test(what_does_not_fit_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -48,6 +48,7 @@ static void reads_what_celery_reads(void **state)
         {"2026-11-22T13Z", INT64_C(1795352400000000)},
         {"2026-11-22T13:24+05:30", INT64_C(1795334040000000)},
         {"20261122T132416.5-0800", INT64_C(1795382656500000)},
+        {"1970-01-01T23:59:00+23:59", INT64_C(0)},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct bytes text = exact_copy(fixture, cases[i].text, strlen(cases[i].text));

@@ -77,6 +77,7 @@ static void reads_strings(void **state)
         {"\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"", "\"\\/\b\f\n\r\t"},
         {"\"\\u0041\\u00e9\\u20AC\"", "A\xc3\xa9\xe2\x82\xac"},
         {"\"\\ud83d\\ude00\"", "\xf0\x9f\x98\x80"},
+        {"\"\\u0041\\ude00\"", "A\xed\xb8\x80"},
         {"\"\\ud800\\udc00\"", "\xf0\x90\x80\x80"},
         {"\"\\uDBFF\\uDFFF\"", "\xf4\x8f\xbf\xbf"},
         {"\"\xc3\xa9 \xf0\x9f\x98\x80 \x7f\"", "\xc3\xa9 \xf0\x9f\x98\x80 \x7f"},

@@ -56,6 +56,9 @@ static const struct {
     {SAMPLE("\xc6\x00\x00\x00\x01"
             "a"),
      "{\"__type__\": \"bytes\", \"__value__\": \"a\"}"},
+    {SAMPLE("\xd9\x00"), "\"\""},
+    {SAMPLE("\xc4\x00"), "{\"__type__\": \"bytes\", \"__value__\": \"\"}"},
+    {SAMPLE("\xdc\x00\x00"), "[]"},
     {SAMPLE("\x90"), "[]"},
     {SAMPLE("\x93\x01\x92\x02\x03\x90"), "[1, [2, 3], []]"},
     {SAMPLE("\xdc\x00\x01\xc0"), "[null]"},

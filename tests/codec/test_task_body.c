@@ -78,12 +78,16 @@ static void names_what_has_the_wrong_shape(void **state)
 static void kwargs_have_string_keys(void **state)
 {
     struct fixture *fixture = *state;
-    struct task_body_source source = source_of("\x93\x90\x81\x01\x02\xc0");
-    struct task_body body;
-    source.content_type = text_of("application/x-msgpack");
-    source.content_encoding = text_of("binary");
-    assert_int_equal(read(fixture, &source, &body), CODEC_ETYPE);
-    assert_string_equal(fixture->reason.text, "kwargs has a key that is no string");
+    static const char *const bodies[] = {"\x93\x90\x81\x01\x02\xc0",
+                                         "\x93\x90\x82\xa1k\x02\x01\x02\xc0"};
+    for (size_t i = 0; i < ARRAY_LEN(bodies); i++) {
+        struct task_body_source source = source_of(bodies[i]);
+        struct task_body body;
+        source.content_type = text_of("application/x-msgpack");
+        source.content_encoding = text_of("binary");
+        assert_int_equal(read(fixture, &source, &body), CODEC_ETYPE);
+        assert_string_equal(fixture->reason.text, "kwargs has a key that is no string");
+    }
 }
 
 static void broken_bodies_are_invalid(void **state)

@@ -84,6 +84,21 @@ static void task_and_id_are_enough(void **state)
     }
 }
 
+static void other_headers_pass_by(void **state)
+{
+    struct fixture *fixture = *state;
+    struct task_message message;
+    msgpack_object headers = value_of(
+        fixture, "{\"\": 1, \"a header with a rather long name\": 1, \"it\": 1, \"tasks\": 1,"
+                 " \"number\": 1, \"task\": \"t\", \"id\": \"i\"}");
+    headers.via.map.ptr[4].key = value_int(4);
+    struct task_message_source source = {.headers = &headers};
+    assert_int_equal(task_message_read(&source, &fixture->zone, &message, &fixture->reason),
+                     TASK_MESSAGE_OK);
+    assert_text_equal(message.task, "t");
+    assert_null(message.group.data);
+}
+
 static void of_equal_headers_the_last_counts(void **state)
 {
     struct fixture *fixture = *state;
@@ -288,6 +303,33 @@ static void classifies_what_is_no_protocol_1(void **state)
     }
 }
 
+/* A body that is as deep as it may be, in a place that is one level deeper in protocol 2. */
+static void protocol_1_can_be_too_deep_to_rewrite(void **state)
+{
+    struct fixture *fixture = *state;
+    enum { LEVELS = JSON_DEPTH_MAX - 1 };
+    static const char head[] = "{\"task\": \"t\", \"id\": \"i\", \"callbacks\": ";
+    char body[sizeof(head) + (size_t)LEVELS * 2 + 1];
+    memcpy(body, head, sizeof(head) - 1);
+    memset(body + sizeof(head) - 1, '[', LEVELS);
+    memset(body + sizeof(head) - 1 + LEVELS, ']', LEVELS);
+    body[sizeof(body) - 2] = '}';
+    body[sizeof(body) - 1] = '\0';
+    struct task_message message;
+    assert_int_equal(read(fixture, NULL, body, &message), TASK_MESSAGE_UNDECODABLE);
+    assert_string_equal(fixture->reason.text,
+                        "the body cannot be written as protocol 2: nested too deeply");
+}
+
+static void protocol_1_with_an_odd_compression_is_undecodable(void **state)
+{
+    struct fixture *fixture = *state;
+    struct task_message message;
+    assert_int_equal(read(fixture, "{\"compression\": 5}", "{}", &message),
+                     TASK_MESSAGE_UNDECODABLE);
+    assert_string_equal(fixture->reason.text, "header 'compression' is no str but int");
+}
+
 static void protocol_1_needs_a_content_type_that_we_read(void **state)
 {
     struct fixture *fixture = *state;
@@ -382,6 +424,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(reads_the_headers_that_celery_sends),
         FIXTURE_TEST(task_and_id_are_enough),
+        FIXTURE_TEST(other_headers_pass_by),
         FIXTURE_TEST(of_equal_headers_the_last_counts),
         FIXTURE_TEST(names_the_header_that_is_wrong),
         FIXTURE_TEST(a_bad_message_is_still_named),
@@ -390,6 +433,8 @@ int main(void)
         FIXTURE_TEST(own_headers_beat_the_fields_of_the_body),
         FIXTURE_TEST(missing_arguments_are_empty),
         FIXTURE_TEST(classifies_what_is_no_protocol_1),
+        FIXTURE_TEST(protocol_1_can_be_too_deep_to_rewrite),
+        FIXTURE_TEST(protocol_1_with_an_odd_compression_is_undecodable),
         FIXTURE_TEST(protocol_1_needs_a_content_type_that_we_read),
         FIXTURE_TEST(a_compressed_protocol_1_body_is_rewritten_plain),
         FIXTURE_TEST(a_protocol_1_bomb_is_not_opened),

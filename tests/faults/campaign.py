@@ -60,6 +60,7 @@ class Order:
     quorum: bool = False
     concurrency: int = 4
     build: Path | None = None
+    outage: float = 0.0
 
     def make_worker(self, url: str, mark: str) -> BaseWorker:
         """A worker that is not started yet."""
@@ -129,7 +130,8 @@ class Campaign:
         self._plan = plan(order.tasks, self._chance)
         self._ids = [str(uuid.UUID(int=self._chance.getrandbits(128))) for _ in range(order.tasks)]
         self._deadline = time.monotonic() + order.seconds
-        self._site = Site(broker, order.worker, self._chance, vhost, order.make_worker)
+        self._site = Site(broker, order.worker, self._chance, vhost, order.make_worker,
+                          order.outage)
         self._url = broker.url_of(vhost)
         self.log = ""
         self._stalls = 0
@@ -256,6 +258,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--concurrency", type=int, default=4)
     parser.add_argument("--queue-type", choices=("classic", "quorum"), default="classic",
                         help="quorum: celeriac only")
+    parser.add_argument("--outage", type=float, default=0, metavar="S",
+                        help="seconds that the node stays down at each restart")
     parser.add_argument("--seconds", type=float, default=600, help="deadline of each worker")
     parser.add_argument("--build", type=Path, default=TESTS.parent / "build" / "release")
     parser.add_argument("--json", action="store_true", help="one JSON object a worker")
@@ -265,7 +269,8 @@ def _arguments() -> argparse.Namespace:
 
 def _run_one(options: argparse.Namespace, kind: str, seed: int) -> Report:
     order = Order(kind, options.tasks, seed, options.seconds, options.work / 1000,
-                  options.queue_type == "quorum", options.concurrency, options.build.resolve())
+                  options.queue_type == "quorum", options.concurrency, options.build.resolve(),
+                  options.outage)
     with RabbitMQ() as broker:
         campaign = Campaign(broker, order)
         try:

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import signal
+import time
 import uuid
 from pathlib import Path
 from typing import Callable, Mapping
@@ -83,8 +84,8 @@ class Site:
     """One broker and one worker, which is started again whenever its main process is killed."""
 
     def __init__(self, broker: RabbitMQ, kind: str, chance: random.Random, vhost: str,
-                 make: Callable[[str, str], BaseWorker]) -> None:
-        """make(url, mark) gives a worker that is not started yet."""
+                 make: Callable[[str, str], BaseWorker], outage: float) -> None:
+        """make(url, mark) gives a worker not started yet; outage is how long the node is down."""
         self.broker = broker
         self.kind = kind
         self.witness = Witness()
@@ -95,6 +96,7 @@ class Site:
         self.workers: list[BaseWorker] = []
         self._url = broker.url_of(vhost)
         self._make = make
+        self._outage = outage
         self._chance = chance
         self._mark = ""
 
@@ -150,6 +152,7 @@ class Site:
         """Stop and start the node on the same data; often do more harm while it is down."""
         self.harm["broker"] += 1
         self.broker.stop()
+        time.sleep(self._outage)
         if self._chance.random() < 0.5:
             self.do(self._chance.choice(["child", "forkserver", "main"]))
         self.broker.start()

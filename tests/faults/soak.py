@@ -155,7 +155,7 @@ class Soak:
                    and self._file.stat().st_size // size >= len(self._ids), STEP_SECONDS,
                    "end of the step", pause=0.1)
         self._wait_links()
-        time.sleep(SETTLE_SECONDS)  # let what is under way settle: these are figures, nothing waits for them
+        time.sleep(SETTLE_SECONDS)  # for better figures: nothing waits for it
 
     def _measure(self, began: float) -> Figures:
         pid = self._worker.pid

@@ -5,8 +5,7 @@
 #include <string.h>
 
 #include "codec/frame.h"
-
-int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 static volatile unsigned sink;
 

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import subprocess
+import time
 from pathlib import Path
 from typing import Any, Callable, Mapping
 
@@ -371,6 +372,17 @@ def test_stop_signals(worker: Callable[..., BaseWorker], number: int, status: in
     running.signal(number)
     assert running.wait(5) == status
     assert f"worker: {words} shutdown (MainProcess)" in running.read_log()
+
+
+def test_idle_worker_stops_at_once(worker: Callable[..., BaseWorker], rabbitmq: RabbitMQ) -> None:
+    """It says goodbye to the broker, and waits for nothing."""
+    running = worker()
+    log = rabbitmq.folder / "log" / f"{rabbitmq.node}.log"
+    mark = len(log.read_text())
+    began = time.monotonic()
+    assert running.stop() == 0
+    assert time.monotonic() - began < 0.9
+    assert "unexpectedly closed" not in log.read_text()[mark:]
 
 
 def test_remapped_sigterm_is_cold(worker: Callable[..., BaseWorker], client: Celery, amqp: Client

@@ -68,8 +68,7 @@ def test_poison_task_costs_three_processes_and_no_result(
     assert dead.properties["content_type"] == "application/json"
     assert headers["priority_note"] == "kept"
     assert headers["x-death"][0]["reason"] == "rejected"
-    if queue_type == "classic":  # a quorum queue does not tell its count in dead letters
-        assert headers["x-worker-lost-count"] == 2
+    assert headers["x-worker-lost-count"] == 2
     assert losses(running.read_log(), poison) == [1, 2, 3]
     assert running.stop() == 0
     assert amqp.counts("celery")[0] == 0

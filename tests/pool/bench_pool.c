@@ -128,13 +128,13 @@ int main(int argc, char **argv)
     char *body = calloc(1, size + 1);
     bench.jobs = calloc(waiting + 1, sizeof(*bench.jobs));
     if (bench.jobs == NULL || body == NULL)
-        return 1;
+        exit(1);
     for (unsigned long i = 0; i < waiting; i++)
         bench.jobs[i] = (struct pool_job){
             .request = {request, sizeof(request)}, .body = {body, size}, .hard_limit = limit};
     bench.pool = pool_new(uv_default_loop(), &config, &handler, &bench);
     if (bench.pool == NULL || pool_start(bench.pool) != 0)
-        return 1;
+        exit(1);
     uv_timer_init(uv_default_loop(), &timer);
     timer.data = &bench;
     uv_timer_start(&timer, on_timer, 1, 1);

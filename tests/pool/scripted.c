@@ -383,8 +383,8 @@ static void do_descriptors(struct child *child, const char *argument)
         die("opendir");
     for (struct dirent *entry; (entry = readdir(folder)) != NULL;)
         if (entry->d_name[0] != '.' && strtol(entry->d_name, NULL, 10) != dirfd(folder)) {
-            strncat(text, entry->d_name, sizeof(text) - strlen(text) - 2);
-            strcat(text, " ");
+            size_t used = strlen(text);
+            snprintf(text + used, sizeof(text) - used, "%s ", entry->d_name);
         }
     closedir(folder);
     answer_string(child, text);
@@ -458,6 +458,8 @@ static void run_job(struct child *child, const struct frame *frame)
     if (strcmp(line, "no-start") == 0) {
         if (argument[0] == 'd')
             _exit(3);
+        if (argument[0] == 'j')
+            do_garbage(child, "");
         rest(1000);
     }
     if ((child->flags & FRAME_JOB_WANT_STARTED) != 0)

@@ -116,7 +116,7 @@ static void an_idle_child_that_is_killed_is_replaced(void **state)
     kill(pid, SIGKILL);
     harness_until_spawned(harness, 3);
     harness_until_ready(harness, 2);
-    assert_true(harness_noticed(harness, "signal 9 (SIGKILL)"));
+    harness_until_notice(harness, "signal 9 (SIGKILL)");
     assert_int_equal(harness_stats(harness).lost, 0);
     assert_int_equal(harness_stats(harness).failures, 0);
     harness_free(harness);
@@ -186,6 +186,21 @@ static void a_job_that_never_begins_goes_back_three_times(void **state)
     assert_int_equal(behind->ending.verdict, POOL_DONE);
     assert_int_equal(harness_stats(harness).spawned, 5);
     assert_int_equal(harness_stats(harness).failures, 0);
+    harness_free(harness);
+}
+
+/* PROTOCOL.md: who knows what a child does that breaks the protocol. */
+static void a_breach_before_started_does_not_count_as_not_begun(void **state)
+{
+    (void)state;
+    struct harness *harness = harness_new(NULL);
+    harness_start_ready(harness);
+    struct run *run = harness_run(harness, "no-start junk");
+    run->job.want_started = true;
+    pool_submit(harness->pool, &run->job);
+    harness_until_ended(harness, run);
+    assert_int_equal(run->ending.verdict, POOL_LOST);
+    assert_true(run->ending.started);
     harness_free(harness);
 }
 
@@ -259,6 +274,7 @@ int main(void)
         cmocka_unit_test(a_job_that_was_not_read_runs_on_the_replacement),
         cmocka_unit_test(a_job_that_was_partly_written_runs_on_the_replacement),
         cmocka_unit_test(a_job_that_never_begins_goes_back_three_times),
+        cmocka_unit_test(a_breach_before_started_does_not_count_as_not_begun),
         cmocka_unit_test(a_job_that_began_is_not_run_again),
         cmocka_unit_test(a_stop_returns_a_job_that_did_not_begin),
         cmocka_unit_test(a_dead_child_is_replaced_within_milliseconds),

@@ -321,7 +321,7 @@ static void carries_a_large_body_and_gives_its_memory_back(void **state)
     buffer_done(&buffer);
     size_t room;
     assert_non_null(frame_reader_room(reader, &room));
-    assert_true(room >= SIZE);
+    assert_in_range(room, 64 * 1024, 1024 * 1024); /* 5 MiB are only announced yet */
     char *body = malloc(SIZE);
     memset(body, 'x', SIZE);
     body[SIZE - 1] = 'y';
@@ -333,7 +333,7 @@ static void carries_a_large_body_and_gives_its_memory_back(void **state)
     assert_int_equal(text.size, SIZE);
     assert_int_equal(text.data[SIZE - 1], 'y');
     assert_int_equal(frame_reader_next(reader, &frame, NULL), 0);
-    assert_true(reader->input.room <= 64 * 1024);
+    assert_true(reader->input.room <= 65536);
 }
 
 static void writers_refuse_what_is_beyond_the_limit(void **state)

@@ -120,7 +120,10 @@ static void every_job_has_limits_of_its_own(void **state)
     harness->config.concurrency = 4;
     harness_start_ready(harness);
     for (int i = 0; i < JOBS; i++)
-        submit_limited(harness, i % 2 == 0 ? "hang" : "sleep 0.02", 0, 0.05 + i % 5 * 0.05);
+        if (i % 2 == 0)
+            submit_limited(harness, "hang", 0, 0.05 + i % 5 * 0.05);
+        else
+            submit_limited(harness, "sleep 0.02", 5, 6);
     harness_until_all_ended(harness);
     for (int i = 0; i < JOBS; i++)
         assert_int_equal(harness->runs[i].ending.verdict, i % 2 == 0 ? POOL_TIME_LIMIT : POOL_DONE);

@@ -225,6 +225,7 @@ def test_signal_that_a_thread_of_the_task_gets_wakes_the_task_all_the_same(tmp_p
             pthread_create(&thread, 0, wait_for_ever, 0);
             /* The kernel prefers the main thread: this leaves the signal to the other one. */
             pthread_sigmask(SIG_BLOCK, &usr1, &before);
+            celeriac_log(task, CELERIAC_LOG_INFO, "the other one is ready");
             while (!celeriac_soft_limit_reached(task))
                 usleep(1000);
             if (ppoll(0, 0, &long_time, &before) == 0 || errno != EINTR)
@@ -236,6 +237,7 @@ def test_signal_that_a_thread_of_the_task_gets_wakes_the_task_all_the_same(tmp_p
         child = native.spawn()
         child.send_job("t", flags=WANT_STARTED)
         child.expect(STARTED)
+        native.wait_log("the other one is ready")
         child.soft_limit()
         assert child.result().value is True
 

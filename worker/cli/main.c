@@ -109,9 +109,8 @@ static int read_names(struct app *app)
     if (nodename_make(app->options.hostname, app->nodename, sizeof(app->nodename)) != 0)
         return fail("--hostname is too long");
     const struct options *options = &app->options;
-    const char *host = strchr(app->nodename, '@') + 1;
-    if (options->pidfile != NULL &&
-        nodename_expand(options->pidfile, host, app->pidfile, sizeof(app->pidfile)) != 0)
+    if (options->pidfile != NULL && nodename_expand_file(options->pidfile, app->nodename,
+                                                         app->pidfile, sizeof(app->pidfile)) != 0)
         return fail("--pidfile is too long");
     return 0;
 }
@@ -142,8 +141,7 @@ static int open_logfile(const struct app *app)
     char path[PATH_MAX];
     if (app->options.logfile == NULL)
         return 0;
-    const char *host = strchr(app->nodename, '@') + 1;
-    if (nodename_expand(app->options.logfile, host, path, sizeof(path)) != 0)
+    if (nodename_expand_file(app->options.logfile, app->nodename, path, sizeof(path)) != 0)
         return fail("--logfile is too long");
     int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
     if (fd < 0) {

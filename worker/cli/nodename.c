@@ -12,7 +12,7 @@ struct piece {
     size_t size;
 };
 
-static struct piece expansion_of(char letter, const char *host)
+static struct piece expansion_of(char letter, const char *name, const char *host)
 {
     const char *dot = strchr(host, '.');
     size_t short_size = dot != NULL ? (size_t)(dot - host) : strlen(host);
@@ -20,7 +20,7 @@ static struct piece expansion_of(char letter, const char *host)
     case 'h':
         return (struct piece){host, strlen(host)};
     case 'n':
-        return (struct piece){host, short_size};
+        return name != NULL ? (struct piece){name, strlen(name)} : (struct piece){host, short_size};
     case 'd':
         return dot != NULL ? (struct piece){dot + 1, strlen(dot + 1)} : (struct piece){"", 0};
     case '%':
@@ -30,13 +30,13 @@ static struct piece expansion_of(char letter, const char *host)
     }
 }
 
-int nodename_expand(const char *text, const char *host, char *ret, size_t size)
+int nodename_expand(const char *text, const char *name, const char *host, char *ret, size_t size)
 {
     size_t used = 0;
     for (; *text != '\0'; text++) {
         struct piece piece = {text, 1};
         if (*text == '%') {
-            struct piece expansion = expansion_of(text[1], host);
+            struct piece expansion = expansion_of(text[1], name, host);
             if (expansion.data != NULL) {
                 piece = expansion;
                 text++;
@@ -59,5 +59,13 @@ int nodename_make(const char *option, char *ret, size_t size)
         option = "celery@%h";
     char name[512];
     snprintf(name, sizeof(name), "%s%s", strchr(option, '@') == NULL ? "celery@" : "", option);
-    return nodename_expand(name, host, ret, size);
+    return nodename_expand(name, NULL, host, ret, size);
+}
+
+int nodename_expand_file(const char *text, const char *nodename, char *ret, size_t size)
+{
+    const char *at = strchr(nodename, '@');
+    char name[512];
+    snprintf(name, sizeof(name), "%.*s", (int)(at - nodename), nodename);
+    return nodename_expand(text, name, at + 1, ret, size);
 }

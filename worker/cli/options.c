@@ -192,7 +192,7 @@ static const struct option_row table[] = {
     {'l', "loglevel", "LEVEL", NULL, apply_loglevel,
      "DEBUG, INFO, WARNING (default), ERROR, CRITICAL, FATAL"},
     {'f', "logfile", "FILE", NULL, apply_logfile,
-     "log file (default: stderr); %h %n %d as in --hostname"},
+     "log file (default: stderr); %n is the node, %h its host, %d the domain"},
     {'O', "optimization", "PROFILE", NULL, apply_optimization,
      "default or fair: scheduling is always fair"},
     {'E', "task-events", NULL, NULL, apply_task_events, "accepted; events are not supported yet"},
@@ -236,8 +236,8 @@ static bool apply_help(struct parse *parse, const char *value)
          "Signals: TERM or INT ends the worker when its running tasks have ended (warm); a second "
          "one, or\n"
          "QUIT, kills them and returns their messages to the broker (cold). USR1 logs the state.\n"
-         "Exit status: 0 stopped as asked, 1 broker or system, 2 usage or tasks that cannot be "
-         "loaded.");
+         "Exit status: 0 stopped as asked; 1 broker or system, or a warm stop by INT (as Celery);\n"
+         "2 usage, or tasks that cannot be loaded.");
     parse->answer = OPTIONS_EXIT;
     return true;
 }

@@ -109,9 +109,8 @@ static void on_broker_stopped(void *context)
     finish_stop(consumer);
 }
 
-static void begin_stop(struct consumer *consumer, int exit_status)
+static void begin_stop(struct consumer *consumer)
 {
-    consumer->exit_status = exit_status;
     consumer->state = CONSUMER_DRAINING;
     if (consumer->broker == NULL)
         return;
@@ -125,9 +124,10 @@ void consumer_stop(struct consumer *consumer, enum consumer_stop_mode mode, int 
     if (!first && mode <= consumer->stop_mode)
         return;
     consumer->stop_mode = mode;
+    consumer->exit_status = exit_status;
     bool loading = consumer->state == CONSUMER_LOADING;
     if (first)
-        begin_stop(consumer, exit_status);
+        begin_stop(consumer);
     if (consumer->state != CONSUMER_DRAINING)
         return;
     if (mode == CONSUMER_STOP_WARM && !loading)
@@ -198,9 +198,9 @@ static void on_down(void *context)
     size_t running = 0;
     for (struct request *request = consumer->settlement.oldest; request != NULL;
          request = request->newer)
-        running += request->orphan && request->state != REQUEST_FINISHED;
-    log_warning("consumer: Connection to broker lost. %zu tasks go on; their redeliveries will be "
-                "attached to them.",
+        running += request->state == REQUEST_SUBMITTED;
+    log_warning("consumer: Connection to broker lost. %zu running tasks go on; their redeliveries "
+                "will be attached to them.",
                 running);
     consumer_adjust(consumer);
 }

@@ -66,7 +66,7 @@ enum consumer_stop_mode {
     CONSUMER_STOP_WARM, /* running tasks end, the others go back to the broker */
     CONSUMER_STOP_COLD, /* running tasks are killed; late-ack ones go back to the broker */
 };
-/* May be called again with a colder mode. `exit_status` of the first call counts. */
+/* May be called again with a colder mode, whose `exit_status` then counts. */
 void consumer_stop(struct consumer *consumer, enum consumer_stop_mode mode, int exit_status);
 
 /* Logs what the worker holds and does, at WARNING. */

@@ -14,32 +14,17 @@
 /* What a step says of a request. */
 enum step { GO_ON, TAKEN /* the request has been dealt with, and may be gone */ };
 
-static int text_width(struct text text, size_t limit)
-{
-    return (int)(text.size < limit ? text.size : limit);
-}
-
 /* The whole story of a message that cannot be run, for the log. */
 static void log_refusal(enum log_level level, const struct request *request, const char *what,
                         const char *why)
 {
-    const struct broker_delivery *delivery = request->delivery;
-    const struct task_message *message = &request->message;
-    log_line(level,
-             "%s: %s. The message %s: queue=%s task=%.*s id=%.*s content_type=%.*s "
-             "content_encoding=%.*s body=%zu bytes redelivered=%s",
-             what, why,
+    char story[REQUEST_STORY_SIZE];
+    request_story(request, story);
+    log_line(level, "%s: %s. The message %s: %s", what, why,
              request->verb == BROKER_ACK ? "was acknowledged and dropped"
-                                         : "was rejected (dead-lettered if the queue has "
-                                           "an exchange for it, else dropped)",
-             delivery->queue->name, text_width(message->task, 255),
-             message->task.data != NULL ? message->task.data : "", text_width(message->id, 255),
-             message->id.data != NULL ? message->id.data : "",
-             text_width(delivery->content_type, 255),
-             delivery->content_type.data != NULL ? delivery->content_type.data : "",
-             text_width(delivery->content_encoding, 255),
-             delivery->content_encoding.data != NULL ? delivery->content_encoding.data : "",
-             delivery->body.size, delivery->redelivered ? "yes" : "no");
+                                         : "was rejected (dead-lettered if the queue has an "
+                                           "exchange for it, else dropped)",
+             story);
 }
 
 /* How a kind of refusal ends and how loudly, as in Celery. */
@@ -102,7 +87,8 @@ static enum step check_registered(struct request *request)
     log_refusal(LOG_ERROR, request, "Received unregistered task",
                 "no task of that name is in the application that this worker runs");
     char copy[256];
-    snprintf(copy, sizeof(copy), "%.*s", text_width(name, sizeof(copy) - 1), name.data);
+    snprintf(copy, sizeof(copy), "%.*s",
+             (int)(name.size < sizeof(copy) ? name.size : sizeof(copy) - 1), name.data);
     document_write(request, &(struct failure){.status = "FAILURE",
                                               .type = "NotRegistered",
                                               .module = "celery.exceptions",
@@ -166,8 +152,7 @@ static enum step resolve_options(struct request *request)
                       : task->soft_time_limit > 0 ? task->soft_time_limit
                                                   : config->task_soft_time_limit;
     job->want_started = !request->acks_late;
-    job->suspect = request->losses + 1 >= (int64_t)config->worker_lost_max_deliveries &&
-                   config->worker_lost_max_deliveries > 1;
+    job->suspect = loss_suspect(&message->headers, config->worker_lost_max_deliveries);
     log_info("Task %s received", request_label(request));
     return GO_ON;
 }

@@ -87,7 +87,8 @@ void outcome_retry_stalled(struct consumer *consumer);
 /* Settles (or keeps, if it is an orphan whose redelivery is to come) and forgets the request. */
 void outcome_close(struct request *request, enum broker_verb verb);
 
-/* republish.c: the counted return of a lost task's message to a classic queue; closes the request when it is done */
+/* republish.c: the counted return of a lost task's message to its queue; closes the request
+ * when it is done */
 void republish_counted(struct request *request);
 
 /* document.c: failures that only the main process can know */

@@ -13,21 +13,25 @@ enum loss_action loss_decide(const struct loss_facts *facts)
         return LOSS_FAIL_ACK;
     if (facts->counted + 1 >= (int64_t)facts->max_losses)
         return LOSS_FAIL;
-    return facts->queue_counts ? LOSS_REQUEUE : LOSS_REPUBLISH;
+    return LOSS_REPUBLISH;
 }
 
-bool loss_queue_counts(const msgpack_object *headers)
+static int64_t count_of(const msgpack_object *headers, const char *name)
 {
-    return value_get(headers, "x-delivery-count") != NULL;
+    int64_t count;
+    return value_as_int(value_get(headers, name), &count) && count > 0 ? count : 0;
 }
 
 int64_t loss_count(const msgpack_object *headers)
 {
-    int64_t count;
-    if (!value_as_int(value_get(headers, "x-delivery-count"), &count) &&
-        !value_as_int(value_get(headers, LOSS_HEADER), &count))
-        return 0;
-    return count > 0 ? count : 0;
+    return count_of(headers, LOSS_HEADER);
+}
+
+bool loss_suspect(const msgpack_object *headers, unsigned max_losses)
+{
+    int64_t last_chance = (int64_t)max_losses - 1;
+    return last_chance > 0 && (loss_count(headers) >= last_chance ||
+                               count_of(headers, "x-delivery-count") >= last_chance);
 }
 
 void loss_describe(bool has_status, int wait_status, uint64_t job, char ret[LOSS_TEXT_SIZE])

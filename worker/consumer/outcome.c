@@ -168,15 +168,11 @@ static void log_bad_body(const struct request *request, enum log_level level,
                          const msgpack_object *report, const char *verb)
 {
     struct text reason = {"no reason given", 15};
+    char story[REQUEST_STORY_SIZE];
     value_as_text(value_get(report, "reason"), &reason);
-    const struct broker_delivery *delivery = request->delivery;
-    log_line(level,
-             "Can't decode message body: %.*s. The message was %s: task=%s queue=%s "
-             "content_type=%.*s content_encoding=%.*s body=%zu bytes",
-             (int)reason.size, reason.data, verb, request_label(request), delivery->queue->name,
-             (int)delivery->content_type.size, delivery->content_type.data,
-             (int)delivery->content_encoding.size, delivery->content_encoding.data,
-             delivery->body.size);
+    request_story(request, story);
+    log_line(level, "Can't decode message body: %.*s. The message was %s: %s", (int)reason.size,
+             reason.data, verb, story);
 }
 
 /* Row F. */
@@ -233,14 +229,6 @@ static void fail_lost(struct request *request, const char *text)
     outcome_finish(request);
 }
 
-static bool queue_counts(const struct request *request)
-{
-    struct text type;
-    return loss_queue_counts(&request->delivery->headers) ||
-           (value_as_text(value_get(&request->delivery->queue->arguments, "x-queue-type"), &type) &&
-            text_equal(type, "quorum"));
-}
-
 static void end_lost(struct request *request, const struct pool_ending *ending)
 {
     const struct consumer_config *config = &request->consumer->config;
@@ -249,13 +237,11 @@ static void end_lost(struct request *request, const struct pool_ending *ending)
     struct loss_facts facts = {
         .acks_late = request->acks_late,
         .reject_on_worker_lost = request->reject_on_worker_lost,
-        .queue_counts = queue_counts(request),
         .counted = request->losses,
         .max_losses = config->worker_lost_max_deliveries,
     };
     enum loss_action action = loss_decide(&facts);
     static const char *const words[] = {
-        [LOSS_REQUEUE] = "it goes back to its queue",
         [LOSS_REPUBLISH] = "it goes back to its queue",
         [LOSS_FAIL] = "it has cost as many processes as worker_lost_max_deliveries allows: FAILURE",
         [LOSS_FAIL_ACK] = "FAILURE",
@@ -264,9 +250,6 @@ static void end_lost(struct request *request, const struct pool_ending *ending)
               (long long)request->losses + 1, config->worker_lost_max_deliveries, text,
               words[action]);
     switch (action) {
-    case LOSS_REQUEUE:
-        outcome_close(request, BROKER_REJECT_REQUEUE);
-        break;
     case LOSS_REPUBLISH:
         /* The server has an orphan's message already: a copy would be a second one. */
         if (request->orphan)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Owns the counted return of a message to a classic queue: a copy with the loss count raised,
+/* Owns the counted return of a lost task's message to its queue: a copy with the loss count raised,
  * confirmed, then the ack of the original. The order means that a crash in between leaves two
  * messages, never none. */
 

@@ -188,14 +188,32 @@ int request_pack(struct request *request)
     return 0;
 }
 
+static int shown(struct text text)
+{
+    return text.data != NULL ? (int)(text.size < 255 ? text.size : 255) : 0;
+}
+
+void request_story(const struct request *request, char ret[REQUEST_STORY_SIZE])
+{
+    const struct broker_delivery *delivery = request->delivery;
+    const struct task_message *message = &request->message;
+    snprintf(ret, REQUEST_STORY_SIZE,
+             "queue=%s task=%.*s id=%.*s content_type=%.*s content_encoding=%.*s body=%zu bytes "
+             "redelivered=%s",
+             delivery->queue->name, shown(message->task), message->task.data, shown(message->id),
+             message->id.data, shown(delivery->content_type), delivery->content_type.data,
+             shown(delivery->content_encoding), delivery->content_encoding.data,
+             delivery->body.size, delivery->redelivered ? "yes" : "no");
+    log_clean(ret);
+}
+
 const char *request_label(const struct request *request)
 {
     struct consumer *consumer = request->consumer;
     const struct task_message *message = &request->message;
     struct text name = message->shadow.size > 0 ? message->shadow : message->task;
-    snprintf(consumer->label, sizeof(consumer->label), "%.*s[%.*s]",
-             (int)(name.size < 255 ? name.size : 255), name.data != NULL ? name.data : "",
-             (int)(message->id.size < 255 ? message->id.size : 255),
-             message->id.data != NULL ? message->id.data : "");
+    snprintf(consumer->label, sizeof(consumer->label), "%.*s[%.*s]", shown(name), name.data,
+             shown(message->id), message->id.data);
+    log_clean(consumer->label);
     return consumer->label;
 }

@@ -75,6 +75,11 @@ MUST_CHECK bool request_shrink(struct request *request);
 /* Packs the map that PROTOCOL.md calls the request of a JOB. CODEC_ENOMEM, CODEC_ETOOBIG. */
 MUST_CHECK int request_pack(struct request *request);
 
+enum { REQUEST_STORY_SIZE = 2048 };
+/* Queue, task, id, content type and encoding, size: for logs. The request has its delivery still.
+ */
+void request_story(const struct request *request, char ret[REQUEST_STORY_SIZE]);
+
 /* "example.add[4f0c...]", for logs. Borrowed until the next call. */
 const char *request_label(const struct request *request);
 

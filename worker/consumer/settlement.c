@@ -93,9 +93,7 @@ struct request *settlement_find_orphan(const struct settlement *settlement,
     struct request *request = *bucket_of(settlement, message->id);
     for (; request != NULL; request = request->next_in_bucket) {
         const struct task_message *other = &request->message;
-        /* A quorum queue counts the lost connection itself, so the redelivery's count may be
-         * higher. */
-        if (request->orphan && other->retries == message->retries && losses >= request->losses &&
+        if (request->orphan && other->retries == message->retries && losses == request->losses &&
             other->id.size == message->id.size &&
             memcmp(other->id.data, message->id.data, message->id.size) == 0)
             return request;

@@ -36,7 +36,7 @@ int log_level_by_name(const char *name)
 {
     for (size_t i = 0; i < ARRAY_LEN(level_names); i++) {
         if (strcasecmp(name, level_names[i].name) == 0)
-            return level_names[i].level;
+            return (int)level_names[i].level;
     }
     return 0;
 }
@@ -48,6 +48,14 @@ const char *log_level_name(enum log_level level)
             return level_names[i].name;
     }
     return "NOTSET";
+}
+
+void log_clean(char *text)
+{
+    for (; *text != '\0'; text++) {
+        if ((unsigned char)*text < ' ' || *text == 0x7f)
+            *text = ' ';
+    }
 }
 
 void log_init(const char *process_name, enum log_level lowest)

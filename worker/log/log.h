@@ -37,6 +37,10 @@ void log_line(enum log_level level, const char *format, ...) PRINTF_LIKE(2, 3);
 #define log_error(...)    log_line(LOG_ERROR, __VA_ARGS__)
 #define log_critical(...) log_line(LOG_CRITICAL, __VA_ARGS__)
 
+/* Blanks control characters in place: for text from outside (names, ids, properties), which could
+ * forge lines otherwise. */
+void log_clean(char *text);
+
 /* "INFO" or "info" -> LOG_INFO; also WARN and FATAL. 0 if it is no level. */
 int log_level_by_name(const char *name);
 const char *log_level_name(enum log_level level);

@@ -3,7 +3,10 @@
  * only if nobody is idle, only behind a short job, and never stays behind one that turns out to be
  * long while somebody else could run it. Must not know how frames are written, nor how jobs end. */
 
-#include "worker/pool/internal.h"
+#include "worker/pool/ahead.h"
+
+#include "worker/pool/death.h"
+#include "worker/pool/run.h"
 
 /* Staged behind one job at most; up to this size, request and body together. */
 enum { AHEAD_MAX = 8, SMALL = 16 * 1024 };

@@ -2,14 +2,21 @@
 /* Owns one child process as long as it lives: its birth, its states, its frames, its deadlines.
  * Must not know what a job is, beyond that the child has one. */
 
+#include "worker/pool/child.h"
+
 #include <assert.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "worker/pool/internal.h"
+#include "worker/pool/ahead.h"
+#include "worker/pool/death.h"
+#include "worker/pool/forkserver.h"
+#include "worker/pool/limits.h"
 #include "worker/pool/process.h"
+#include "worker/pool/run.h"
+#include "worker/pool/slot.h"
 
 enum { LISTEN_READS = 512 }; /* more than a socket holds */
 
@@ -104,6 +111,7 @@ static void on_end(struct link *link, enum link_status status)
     } else if (child->state == CHILD_RETIRING) {
         return; /* it is on its way */
     }
+    run_give_back(child);
     death_cut(child);
     death_hurry(child);
 }

@@ -3,13 +3,19 @@
  * wait), in any order; whatever the child has written is read before it is buried. Must not know
  * why it ends, nor what its job was. */
 
+#include "worker/pool/death.h"
+
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "worker/pool/internal.h"
+#include "worker/pool/ahead.h"
+#include "worker/pool/child.h"
+#include "worker/pool/reap.h"
+#include "worker/pool/run.h"
+#include "worker/pool/slot.h"
 
 /* Seconds that the status of a child that has ended may take. */
 static const double STATUS_TIMEOUT = 1;
@@ -131,6 +137,7 @@ static void read_last_words(struct pool_child *child)
         die(child);
     link_drain(&child->link);
     link_stop(&child->link);
+    run_give_back(child);
 }
 
 void death_exited(struct pool_child *child, const int *status)

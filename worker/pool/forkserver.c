@@ -2,6 +2,8 @@
 /* Owns one forkserver process: how it is started, what it says, and how it ends. Must not know when
  * a child is wanted, nor what is done about its own end. */
 
+#include "worker/pool/forkserver.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -13,8 +15,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "worker/pool/internal.h"
+#include "worker/pool/child.h"
+#include "worker/pool/death.h"
+#include "worker/pool/limits.h"
 #include "worker/pool/process.h"
+#include "worker/pool/reap.h"
 
 enum { CHANNEL = 3 }; /* its descriptor of our socket */
 

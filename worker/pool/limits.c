@@ -4,9 +4,12 @@
  * cost two assignments, and the look at a few dozen children comes about once per limit. Must not
  * know what a deadline is for. */
 
+#include "worker/pool/limits.h"
+
 #include <math.h>
 
-#include "worker/pool/internal.h"
+#include "worker/pool/child.h"
+#include "worker/pool/forkserver.h"
 
 static void on_timer(uv_timer_t *timer);
 

@@ -10,7 +10,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "worker/pool/ahead.h"
+#include "worker/pool/child.h"
+#include "worker/pool/death.h"
+#include "worker/pool/forkserver.h"
 #include "worker/pool/internal.h"
+#include "worker/pool/limits.h"
+#include "worker/pool/reap.h"
+#include "worker/pool/run.h"
+#include "worker/pool/slot.h"
 
 /* What a frame takes beside request and body. */
 enum { FRAME_MARGIN = 256 };

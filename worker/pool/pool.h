@@ -31,20 +31,20 @@ struct pool;
 struct pool_child;
 
 struct pool_config {
-    /* The forkserver's program (looked up in PATH) and arguments, NULL at the end; fd 3 is its
-     * socket. */
+    /* The forkserver's program (looked up in PATH) and arguments, NULL at the end; its socket is
+     * descriptor 3. */
     const char *const *argv;
     unsigned concurrency;          /* slots; at least 1 */
     unsigned max_tasks_per_child;  /* jobs; 0 = no limit */
     uint64_t max_memory_per_child; /* KiB resident after a job; 0 = no limit */
-    double start_timeout; /* seconds: from the forkserver's start to HELLO, from SPAWN to READY,
-                             from JOB to STARTED */
-    double kill_timeout;  /* seconds a process has to leave after LEAVE or a signal before the next
-                             step */
+    /* Seconds: from the forkserver's start to HELLO, from SPAWN to READY, from JOB to STARTED. */
+    double start_timeout;
+    /* Seconds that a process has to leave after LEAVE or a signal, before the next step. */
+    double kill_timeout;
 };
 
-/* A job; embedded in the caller's own struct, zeroed before pool_submit except for the first group.
- */
+/* A job; embedded in the caller's own struct, zeroed before pool_submit except for the first
+ * group. */
 struct pool_job {
     struct bytes request; /* one packed msgpack map; borrowed until on_ended */
     struct bytes body;    /* likewise */
@@ -63,9 +63,8 @@ struct pool_job {
 };
 
 enum pool_verdict {
-    POOL_DONE, /* RESULT came: report and document are set */
-    POOL_LOST, /* its process is gone, or (not started, no status) it can never be sent: larger than
-                  FRAME_MAX */
+    POOL_DONE,       /* RESULT came: report and document are set */
+    POOL_LOST,       /* its process is gone (without pid: it is too large ever to be sent) */
     POOL_TIME_LIMIT, /* killed for its hard limit */
     POOL_TERMINATED, /* killed by pool_kill_job or pool_terminate */
     POOL_RETURNED,   /* did not begin, and will not: the pool was stopped */
@@ -83,8 +82,7 @@ struct pool_ending {
     bool has_status;
     int wait_status; /* has_status: as of waitpid */
     int signal;      /* POOL_TERMINATED: the signal asked for */
-    double runtime;  /* seconds from STARTED (or, without it, dispatch) to the end; 0 if it had no
-                        child */
+    double runtime;  /* seconds from STARTED (or, without it, dispatch) to the end */
 };
 
 enum pool_severity { POOL_DEBUG, POOL_INFO, POOL_WARNING, POOL_ERROR };
@@ -94,8 +92,8 @@ struct pool_handler {
     /* A forkserver (the first, or a replacement) has loaded its app. `description` is HELLO's map,
      * borrowed. */
     void (*on_hello)(void *context, const msgpack_object *description);
-    /* Asked right before a job is sent to a child, each time: false if it must not run any more
-     * (expired, revoked); then it is the caller's again, and on_ended is not called. */
+    /* Asked right before a job is sent to a child (again, if it comes back): false if it must not
+     * run any more (expired, revoked); then it is the caller's, and on_ended is not called. */
     bool (*on_dispatch)(void *context, struct pool_job *job);
     void (*on_started)(void *context, struct pool_job *job, pid_t pid);
     /* SIGUSR1 was sent to the child. */
@@ -144,8 +142,8 @@ MUST_CHECK bool pool_shrink(struct pool *pool, unsigned by);
  * themselves without a limit of time, then everybody leaves and on_stopped comes. */
 void pool_leave(struct pool *pool);
 /* Cold stop, at any time: queued jobs come back as POOL_RETURNED before it returns, running ones
- * are killed and come back as POOL_TERMINATED; on_stopped within about kill_timeout (from within,
- * if the pool was never started). */
+ * are killed and come back as POOL_TERMINATED (POOL_RETURNED if they had not begun); on_stopped
+ * within about kill_timeout (from within, if the pool was never started). */
 void pool_terminate(struct pool *pool);
 
 struct pool_stats {

@@ -3,6 +3,8 @@
  * ours too. Reaps them all; tells the pool of those that are its own. Must not know what their ends
  * mean. */
 
+#include "worker/pool/reap.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -11,7 +13,8 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
-#include "worker/pool/internal.h"
+#include "worker/pool/death.h"
+#include "worker/pool/forkserver.h"
 
 struct reap {
     uv_signal_t signal;

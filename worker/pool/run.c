@@ -2,10 +2,14 @@
 /* Owns a job from its dispatch to its end: sending, STARTED, RESULT, limits, and what its child's
  * death means for it. Must not know how a child is made or reaped. */
 
-#include <signal.h>
-#include <sys/wait.h>
+#include "worker/pool/run.h"
 
-#include "worker/pool/internal.h"
+#include <signal.h>
+
+#include "worker/pool/ahead.h"
+#include "worker/pool/child.h"
+#include "worker/pool/death.h"
+#include "worker/pool/slot.h"
 
 /* Up to this size a body is copied behind the request, for one contiguous send. */
 enum { COPY_MAX = 16 * 1024 };
@@ -239,28 +243,39 @@ static void count(struct pool *pool, enum pool_verdict verdict)
     pool->stats.timed_out += verdict == POOL_TIME_LIMIT;
 }
 
-/* A claim page knows for certain what has begun; STARTED does if it was asked for. */
-static struct verdict_facts facts_of(const struct pool_child *child, const struct pool_job *job)
+/* A claim page knows for certain what has begun; STARTED does if it was asked for. A child that
+ * broke the protocol may have begun without our knowing. */
+static struct verdict_facts facts_of(const struct pool_child *child)
 {
-    bool claimed = child->claims != NULL && !claims_withdraw(child->claims, job->frame);
+    const struct pool_job *job = child->job;
+    bool paged = child->claims != NULL;
+    bool begun = paged && !claims_withdraw(child->claims, job->frame);
     return (struct verdict_facts){.reason = child->reason,
                                   .written = child->written && !child->link.reset,
-                                  .want_started = child->claims != NULL || run_wants_started(job),
-                                  .started = claimed || job->started_at > 0,
+                                  .want_started = paged || run_wants_started(job),
+                                  .started = begun || job->started_at > 0 || child->link.broken,
                                   .stopping = pool_stopping(child->pool),
                                   .returned = job->returned};
 }
 
-static void drop(struct pool_child *child)
+void run_give_back(struct pool_child *child)
+{
+    while (child->job != NULL) {
+        struct verdict_facts facts = facts_of(child);
+        enum pool_verdict verdict;
+        if (!verdict_put_back(&facts, &verdict))
+            return;
+        pool_put_back(child->pool, detach(child));
+    }
+}
+
+static void end_job(struct pool_child *child)
 {
     struct pool *pool = child->pool;
-    struct verdict_facts facts = facts_of(child, child->job);
+    struct verdict_facts facts = facts_of(child);
     struct pool_job *job = detach(child);
     struct pool_ending ending = ending_of(child, job);
-    if (verdict_put_back(&facts, &ending.verdict)) {
-        pool_put_back(pool, job);
-        return;
-    }
+    verdict_put_back(&facts, &ending.verdict);
     ending.started = verdict_began(&facts);
     ending.signal = child->signal;
     count(pool, ending.verdict);
@@ -269,8 +284,11 @@ static void drop(struct pool_child *child)
 
 void run_dropped(struct pool_child *child)
 {
-    while (child->job != NULL)
-        drop(child);
+    run_give_back(child);
+    while (child->job != NULL) {
+        end_job(child);
+        run_give_back(child);
+    }
 }
 
 /* --- limits and kills --- */

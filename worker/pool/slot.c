@@ -3,9 +3,14 @@
  * children for a while, one at its last job and its successor, of which only one works. Must not
  * know sockets or signals. */
 
+#include "worker/pool/slot.h"
+
 #include <stdlib.h>
 
-#include "worker/pool/internal.h"
+#include "worker/pool/ahead.h"
+#include "worker/pool/child.h"
+#include "worker/pool/forkserver.h"
+#include "worker/pool/limits.h"
 
 static struct slot *slot_of(const struct pool_child *child)
 {

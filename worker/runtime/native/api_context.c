@@ -37,8 +37,12 @@ void celeriac_log(struct celeriac_task *task, enum celeriac_log_level level, con
     va_start(arguments, format);
     vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
-    log_line((enum log_level)level, "%s[%.*s]: %s", task->task->definition.name,
-             (int)task->request->id.size, task->request->id.data, text);
+    char id[256];
+    snprintf(id, sizeof(id), "%.*s",
+             (int)(task->request->id.size < sizeof(id) ? task->request->id.size : sizeof(id) - 1),
+             task->request->id.data);
+    log_clean(id);
+    log_line((enum log_level)level, "%s[%s]: %s", task->task->definition.name, id, text);
 }
 
 bool celeriac_soft_limit_reached(const struct celeriac_task *task)

@@ -4,6 +4,7 @@
 
 #include "worker/runtime/native/outcome.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -119,22 +120,36 @@ bool outcome_report(const struct outcome *outcome, msgpack_zone *zone, struct bu
     return !pack.broken;
 }
 
+enum { LABEL_SIZE = 512 };
+
+/* "NAME[ID]", with the name that the message wants shown. */
+static const char *label_of(const struct request *request, char ret[LABEL_SIZE])
+{
+    struct text name = request_header(request, "shadow");
+    if (name.size == 0)
+        name = request->task;
+    snprintf(ret, LABEL_SIZE, "%.*s[%.*s]", (int)(name.size < 255 ? name.size : 255), name.data,
+             (int)(request->id.size < 255 ? request->id.size : 255), request->id.data);
+    log_clean(ret);
+    return ret;
+}
+
 static void log_success(const struct outcome *outcome, const struct request *request)
 {
     if (!log_enabled(LOG_INFO))
         return;
-    char runtime[64], result[RESULT_TEXT_SIZE];
+    char runtime[64], result[RESULT_TEXT_SIZE], label[LABEL_SIZE];
     msgpack_object seconds = value_double(outcome->runtime);
     result_repr(&seconds, runtime, sizeof(runtime));
     result_repr(&outcome->result, result, sizeof(result));
-    log_info("Task %.*s[%.*s] succeeded in %ss: %s", (int)request->task.size, request->task.data,
-             (int)request->id.size, request->id.data, runtime, result);
+    log_clean(result);
+    log_info("Task %s succeeded in %ss: %s", label_of(request, label), runtime, result);
 }
 
 static void log_failure(const struct outcome *outcome, const struct request *request,
                         msgpack_zone *zone)
 {
-    char text[FAILURE_TEXT_SIZE];
+    char text[FAILURE_TEXT_SIZE], label[LABEL_SIZE];
     failure_text(&outcome->failure, text, sizeof(text));
     struct text traceback = failure_traceback(&outcome->failure, zone);
     const char *separator = "";
@@ -144,8 +159,7 @@ static void log_failure(const struct outcome *outcome, const struct request *req
         separator = "\n";
         traceback.size -= strlen("\n"); /* the line's own ends it */
     }
-    log_error("Task %.*s[%.*s] raised unexpected: %s%s%.*s", (int)request->task.size,
-              request->task.data, (int)request->id.size, request->id.data, text, separator,
+    log_error("Task %s raised unexpected: %s%s%.*s", label_of(request, label), text, separator,
               (int)traceback.size, traceback.data);
 }
 
