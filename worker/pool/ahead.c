@@ -6,6 +6,7 @@
 #include "worker/pool/ahead.h"
 
 #include "worker/pool/death.h"
+#include "worker/pool/dispatch.h"
 #include "worker/pool/run.h"
 
 /* Staged behind one job at most; up to this size, request and body together. */
@@ -78,7 +79,7 @@ static void stage(struct pool_child *child, struct pool_job *job)
 {
     struct bytes rest;
     if (run_write(child, job, &rest) != 0) {
-        pool_requeue(child->pool, job);
+        dispatch_requeue(child->pool, job);
         death_cut(child);
         return;
     }
@@ -100,9 +101,9 @@ void ahead_fill(struct pool *pool)
 {
     struct pool_child *child, *filled = NULL;
     struct pool_job *job;
-    while (pool_dispatches(pool) && (job = pool_next_job(pool)) != NULL && is_plain(job) &&
+    while (dispatch_allowed(pool) && (job = dispatch_next(pool)) != NULL && is_plain(job) &&
            roomy_child(pool) != NULL) {
-        if (!pool_take_next(pool, job))
+        if (!dispatch_take(pool, job))
             continue;
         child = LIST_FIRST(&pool->roomy);
         if (filled != NULL && filled != child)
@@ -111,7 +112,7 @@ void ahead_fill(struct pool *pool)
         if (child != NULL)
             stage(child, job);
         else
-            pool_requeue(pool, job);
+            dispatch_requeue(pool, job);
     }
     if (filled != NULL)
         flush(filled);
@@ -152,7 +153,7 @@ bool ahead_take_back(struct pool_child *child)
     while ((job = child->ahead.tail) != NULL) {
         if (!ahead_withdraw(job))
             return false;
-        pool_requeue(child->pool, job);
+        dispatch_requeue(child->pool, job);
     }
     return true;
 }
@@ -181,7 +182,7 @@ static bool give_up_one(struct pool_child *child)
     for (struct pool_job *job = child->ahead.head; job != NULL; job = job->next) {
         if (!ahead_withdraw(job))
             continue;
-        pool_requeue(child->pool, job);
+        dispatch_requeue(child->pool, job);
         return true;
     }
     return false;

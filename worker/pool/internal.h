@@ -5,10 +5,10 @@
 /* The inside of the pool, for worker/pool/ alone: what it is made of, and what its parts ask of
  * pool.c.
  *
- * pool.c decides who is next and how it all stops, slot.c how many children there are and which
- * numbers they have, run.c what becomes of a job in a child, ahead.c which jobs wait there. child.c
- * and forkserver.c are one process each, link.c a socket, limits.c time, reap.c orphans. Nothing
- * here waits.
+ * pool.c decides how it all starts and stops, dispatch.c who is next, slot.c how many children
+ * there are and which numbers they have, run.c what becomes of a job in a child, ahead.c which jobs
+ * wait there. child.c and forkserver.c are one process each, link.c a socket, limits.c time, reap.c
+ * orphans. Nothing here waits.
  *
  * Children, forkservers and all their memory are freed in the close callbacks of libuv alone, so
  * that any callback may end any process while a list is being walked. */
@@ -148,18 +148,6 @@ double pool_now(void); /* seconds, monotonic */
 void pool_notice(struct pool *pool, enum pool_severity severity, const char *format, ...)
     PRINTF_LIKE(3, 4);
 bool pool_stopping(const struct pool *pool);
-/* Sends waiting jobs to idle children. */
-void pool_dispatch(struct pool *pool);
-/* Puts a job that did not begin back to the head of the queue; pool_put_back counts it as an
- * attempt. */
-void pool_requeue(struct pool *pool, struct pool_job *job);
-void pool_put_back(struct pool *pool, struct pool_job *job);
-/* Takes the job out of the queue and asks if it is to run still. True: it is to be sent now. */
-bool pool_take_next(struct pool *pool, struct pool_job *job);
-/* The oldest job that may run now. */
-struct pool_job *pool_next_job(struct pool *pool);
-/* True if jobs may be sent. */
-bool pool_dispatches(const struct pool *pool);
 /* Jobs that cannot be sent and jobs that came too late. */
 void pool_end_refused(struct pool *pool);
 /* Children or forkservers are fewer: takes the next step of a stop, or fills the gap. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Owns the order of jobs and the order of stopping: who is next, when nothing is sent any more,
+/* Owns the front door and the order of stopping: what is taken on, when nothing is sent any more,
  * when nobody is left. Must not know how anything reaches a child or how a child ends. */
 
 #include "worker/pool/pool.h"
@@ -13,6 +13,7 @@
 #include "worker/pool/ahead.h"
 #include "worker/pool/child.h"
 #include "worker/pool/death.h"
+#include "worker/pool/dispatch.h"
 #include "worker/pool/forkserver.h"
 #include "worker/pool/internal.h"
 #include "worker/pool/limits.h"
@@ -106,27 +107,6 @@ static bool fits(const struct pool_job *job)
     return job->request.size <= room && job->body.size <= room - job->request.size;
 }
 
-static struct queue *queue_of(struct pool *pool, const struct pool_job *job)
-{
-    if (job->state == JOB_REFUSED)
-        return &pool->refused;
-    return job->suspect ? &pool->suspects : &pool->queue;
-}
-
-static void enqueue(struct pool *pool, struct pool_job *job, enum job_state state)
-{
-    job->state = state;
-    queue_insert(queue_of(pool, job), job);
-    if (state == JOB_REFUSED)
-        limits_watch(pool, pool_now());
-}
-
-static void dequeue(struct pool *pool, struct pool_job *job)
-{
-    queue_remove(queue_of(pool, job), job);
-    job->state = JOB_OUTSIDE;
-}
-
 void pool_submit(struct pool *pool, struct pool_job *job)
 {
     bool refused = !fits(job) || pool_stopping(pool);
@@ -135,9 +115,9 @@ void pool_submit(struct pool *pool, struct pool_job *job)
     job->returned = 0;
     job->kill_signal = 0;
     pool->stats.submitted++;
-    enqueue(pool, job, refused ? JOB_REFUSED : JOB_QUEUED);
+    dispatch_add(pool, job, refused ? JOB_REFUSED : JOB_QUEUED);
     if (!refused)
-        pool_dispatch(pool);
+        dispatch_round(pool);
 }
 
 bool pool_withdraw(struct pool *pool, struct pool_job *job)
@@ -146,7 +126,7 @@ bool pool_withdraw(struct pool *pool, struct pool_job *job)
         return ahead_withdraw(job);
     if (job->state != JOB_QUEUED && job->state != JOB_REFUSED)
         return false;
-    dequeue(pool, job);
+    dispatch_remove(pool, job);
     return true;
 }
 
@@ -155,7 +135,7 @@ bool pool_withdraw(struct pool *pool, struct pool_job *job)
 static bool kill_staged(struct pool *pool, struct pool_job *job, int signal)
 {
     if (ahead_withdraw(job)) {
-        pool_requeue(pool, job);
+        dispatch_requeue(pool, job);
         return false;
     }
     job->kill_signal = signal;
@@ -172,77 +152,6 @@ bool pool_kill_job(struct pool *pool, struct pool_job *job, int signal)
     return true;
 }
 
-void pool_requeue(struct pool *pool, struct pool_job *job)
-{
-    enqueue(pool, job, JOB_QUEUED);
-}
-
-void pool_put_back(struct pool *pool, struct pool_job *job)
-{
-    job->returned++;
-    pool_requeue(pool, job);
-}
-
-struct pool_job *pool_next_job(struct pool *pool)
-{
-    struct pool_job *job = pool->queue.head;
-    struct pool_job *suspect = pool->suspect == NULL ? pool->suspects.head : NULL;
-    if (job == NULL || (suspect != NULL && suspect->number < job->number))
-        return suspect;
-    return job;
-}
-
-bool pool_dispatches(const struct pool *pool)
-{
-    return pool->state == POOL_RUNNING && !pool->paused;
-}
-
-bool pool_take_next(struct pool *pool, struct pool_job *job)
-{
-    dequeue(pool, job);
-    if (!pool->handler.on_dispatch(pool->context, job))
-        return false;
-    if (pool_dispatches(pool))
-        return true;
-    enqueue(pool, job, pool_stopping(pool) ? JOB_REFUSED : JOB_QUEUED);
-    return false;
-}
-
-static void dispatch_one(struct pool *pool, struct pool_job *job)
-{
-    if (!pool_take_next(pool, job))
-        return;
-    struct pool_child *child = LIST_FIRST(&pool->idle);
-    if (child == NULL)
-        pool_requeue(pool, job);
-    else
-        run_send(child, job);
-}
-
-/* Whoever is idle gets the oldest job that waits, or else one that waits in another child. */
-static void dispatch_idle(struct pool *pool)
-{
-    while (pool_dispatches(pool) && !LIST_EMPTY(&pool->idle)) {
-        struct pool_job *job = pool_next_job(pool);
-        if (job != NULL)
-            dispatch_one(pool, job);
-        else if (!ahead_steal(pool))
-            return;
-    }
-}
-
-void pool_dispatch(struct pool *pool)
-{
-    /* Callbacks may submit, retire and stop: the outer call goes on with what they have left. */
-    if (pool->dispatching)
-        return;
-    pool->dispatching = true;
-    ahead_look(pool);
-    dispatch_idle(pool);
-    ahead_fill(pool);
-    pool->dispatching = false;
-}
-
 void pool_pause(struct pool *pool)
 {
     pool->paused = true;
@@ -253,7 +162,7 @@ void pool_pause(struct pool *pool)
 void pool_resume(struct pool *pool)
 {
     pool->paused = false;
-    pool_dispatch(pool);
+    dispatch_round(pool);
 }
 
 /* --- size --- */
@@ -405,7 +314,7 @@ void pool_settle(struct pool *pool)
     if (pool->server == NULL)
         restart_server(pool);
     slot_fill(pool);
-    pool_dispatch(pool);
+    dispatch_round(pool);
 }
 
 /* --- figures --- */

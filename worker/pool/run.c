@@ -9,6 +9,7 @@
 #include "worker/pool/ahead.h"
 #include "worker/pool/child.h"
 #include "worker/pool/death.h"
+#include "worker/pool/dispatch.h"
 #include "worker/pool/slot.h"
 
 /* Up to this size a body is copied behind the request, for one contiguous send. */
@@ -184,7 +185,7 @@ static void go_on(struct pool_child *child)
     if (child->job->kill_signal != 0)
         run_kill(child, child->job->kill_signal);
     ahead_open(child);
-    pool_dispatch(child->pool);
+    dispatch_round(child->pool);
 }
 
 /* What the child does after its job. */
@@ -206,7 +207,7 @@ static void release(struct pool_child *child, uint64_t flags, uint64_t resident_
     bool recycled = leaving || child->last || is_too_large(child, resident_kib);
     if (!recycled && !pool_stopping(pool)) {
         child_set_state(child, CHILD_IDLE);
-        pool_dispatch(pool);
+        dispatch_round(pool);
         return;
     }
     pool->stats.recycled += recycled;
@@ -265,7 +266,7 @@ void run_give_back(struct pool_child *child)
         enum pool_verdict verdict;
         if (!verdict_put_back(&facts, &verdict))
             return;
-        pool_put_back(child->pool, detach(child));
+        dispatch_put_back(child->pool, detach(child));
     }
 }
 
