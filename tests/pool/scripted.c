@@ -14,6 +14,7 @@
  *   no-fork             answers no SPAWN;  fork-fails: reports every fork as failed
  *   no-leave            ignores LEAVE and EOF
  *   ahead               says in HELLO that children know the claim page
+ *   journal FILE        children append the number of each job that they begin, 8 bytes of theirs
  * and for children:
  *   unready N           the first N never become ready: they exit with 9
  *   mute N              the first N never become ready: they hang
@@ -23,6 +24,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -47,7 +49,7 @@ struct script {
     bool no_hello, odd_frame, no_pidfd, odd_pidfd, no_fork, fork_fails, no_leave, stay, ahead;
     int exit_with, protocol;
     unsigned long unready, mute, rss;
-    const char *error, *excuse;
+    const char *error, *excuse, *journal;
 };
 
 struct member {
@@ -212,6 +214,17 @@ static void do_raise(struct child *child, const char *argument)
     signal(number, SIG_DFL);
     raise(number);
     pause();
+}
+
+/* Makes FILE.begun, and answers once FILE exists. */
+static void do_until(struct child *child, const char *argument)
+{
+    char begun[160];
+    snprintf(begun, sizeof(begun), "%s.begun", argument);
+    close(open(begun, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    while (access(argument, F_OK) != 0)
+        rest(0.001);
+    answer(child, 0, script.rss, child->body);
 }
 
 static void do_hang(struct child *child, const char *argument)
@@ -408,6 +421,7 @@ static const struct command {
     {"exit", do_exit},
     {"raise", do_raise},
     {"hang", do_hang},
+    {"until", do_until},
     {"soft", do_soft},
     {"limits", do_limits},
     {"garbage", do_garbage},
@@ -442,6 +456,16 @@ static bool claim(struct child *child, const char *command)
     return claims_begin(child->claims, frame);
 }
 
+static void write_journal(const struct child *child)
+{
+    if (script.journal == NULL)
+        return;
+    int fd = open(script.journal, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (fd < 0 || write(fd, &child->job, sizeof(child->job)) != sizeof(child->job))
+        die("journal");
+    close(fd);
+}
+
 /* "no-start ..." is handled before STARTED: the child behaves so instead of starting. */
 static void run_job(struct child *child, const struct frame *frame)
 {
@@ -455,6 +479,7 @@ static void run_job(struct child *child, const struct frame *frame)
         *argument++ = '\0';
     if (!claim(child, line))
         return;
+    write_journal(child);
     if (strcmp(line, "no-start") == 0) {
         if (argument[0] == 'd')
             _exit(3);
@@ -724,6 +749,8 @@ static void parse(char **words)
             script.no_leave = true;
         else if (strcmp(word, "ahead") == 0)
             script.ahead = true;
+        else if (strcmp(word, "journal") == 0)
+            script.journal = parse_one(words, &i);
         else if (strcmp(word, "stay") == 0)
             script.stay = true;
         else if (strcmp(word, "exit") == 0)
