@@ -227,32 +227,6 @@ static void on_room(struct link *link)
         link->handler->on_writable(link->context);
 }
 
-static void on_poll(uv_poll_t *poll_handle, int status, int events);
-
-static void watch(struct link *link, bool for_room)
-{
-    link->watching_for_room = for_room;
-    uv_poll_start(&link->poll, UV_READABLE | (for_room ? UV_WRITABLE : 0), on_poll);
-}
-
-static void on_room(struct link *link)
-{
-    watch(link, false);
-    link_flush(link);
-    if (!link->sender.stuck)
-        link->handler->on_writable(link->context);
-}
-
-/* libuv reports an error of the socket as EBADF; the socket itself knows better. */
-static const char *socket_error(const struct link *link, int status)
-{
-    int error = 0;
-    socklen_t size = sizeof(error);
-    if (getsockopt(link->fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error != 0)
-        return uv_strerror(uv_translate_sys_error(error));
-    return uv_strerror(status);
-}
-
 static void on_poll(uv_poll_t *poll_handle, int status, int events)
 {
     struct link *link = poll_handle->data;
