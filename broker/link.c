@@ -346,6 +346,7 @@ void link_end(struct link *link)
     set_state(link, LINK_CLOSING);
     uv_timer_start(&link->timer, on_close_deadline, CLOSE_MS, 0);
     link_send_method(link, 0, AMQP_CONNECTION_CLOSE_METHOD, &method);
+    link_flush(link);
 }
 
 /* A failed send is reported from the loop, because senders are in the middle of something. */
