@@ -231,7 +231,7 @@ static void on_poll(uv_poll_t *poll_handle, int status, int events)
 {
     struct link *link = poll_handle->data;
     if (status < 0) {
-        lose(link, 0, uv_strerror(status));
+        lose(link, 0, words_of_poll(link->fd, status));
         return;
     }
     if (events & UV_READABLE) {
@@ -346,6 +346,7 @@ void link_end(struct link *link)
     set_state(link, LINK_CLOSING);
     uv_timer_start(&link->timer, on_close_deadline, CLOSE_MS, 0);
     link_send_method(link, 0, AMQP_CONNECTION_CLOSE_METHOD, &method);
+    link_flush(link);
 }
 
 /* A failed send is reported from the loop, because senders are in the middle of something. */

@@ -5,6 +5,9 @@
 #include "broker/words.h"
 
 #include <stdio.h>
+#include <sys/socket.h>
+
+#include <uv.h>
 
 static const amqp_channel_close_t *as_close(const amqp_method_t *method)
 {
@@ -53,4 +56,13 @@ void words_of_reply(const amqp_rpc_reply_t *reply, char ret[WORDS_SIZE])
         words_of_close(&reply->reply, ret);
     else
         words_of_status(reply->library_error, ret);
+}
+
+const char *words_of_poll(int fd, int status)
+{
+    int error = 0;
+    socklen_t size = sizeof(error);
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error != 0)
+        return uv_strerror(uv_translate_sys_error(error));
+    return uv_strerror(status);
 }

@@ -18,4 +18,8 @@ void words_of_reply(const amqp_rpc_reply_t *reply, char ret[WORDS_SIZE]);
 /* From one of librabbitmq's status values. */
 void words_of_status(int status, char ret[WORDS_SIZE]);
 
+/* uv_poll's `status`, which is EBADF for any error of the socket `fd`, in the socket's own words.
+ */
+const char *words_of_poll(int fd, int status);
+
 #endif

@@ -18,11 +18,14 @@ from support.rabbitmq import RabbitMQ
 GRAVEYARD = "graveyard"
 
 
-def dead_letter(rabbitmq: RabbitMQ, vhost: str, client: Client, queue: str = "celery") -> None:
-    """Give a queue a dead-letter queue by a policy, which leaves its arguments Celery's."""
+def dead_letter(rabbitmq: RabbitMQ, vhost: str, client: Client, **more: Any) -> None:
+    """Give the queue celery a dead-letter queue (and more) by a policy.
+
+    A policy leaves the arguments of the queue as Celery declares them.
+    """
     client.declare(GRAVEYARD)
-    definition = {"dead-letter-exchange": "", "dead-letter-routing-key": GRAVEYARD}
-    rabbitmq.ctl("set_policy", "-p", vhost, "dead-letters", f"^{queue}$", json.dumps(definition),
+    definition = {"dead-letter-exchange": "", "dead-letter-routing-key": GRAVEYARD} | more
+    rabbitmq.ctl("set_policy", "-p", vhost, "dead-letters", "^celery$", json.dumps(definition),
                  "--apply-to", "queues")
 
 

@@ -9,10 +9,11 @@ from typing import Callable
 import pytest
 from celery import Celery
 
-from interop.broker import GRAVEYARD, Replies
+from interop.broker import GRAVEYARD, Replies, dead_letter
 from interop.settings import scaled
 from support.amqp import Client
 from support.process import wait_until
+from support.rabbitmq import RabbitMQ
 from support.worker import BaseWorker
 
 GOOD = scaled(200)
@@ -141,3 +142,41 @@ def test_lost_task_that_recovers_is_run_again(worker: Callable[..., BaseWorker],
     assert losses(running.read_log(), task) in ([], [1])
     again = amqp.send_task("example.pid", reply_to=replies.queue)
     assert replies.result(again) != child
+
+
+def assert_ends(running: BaseWorker, amqp: Client, replies: Replies, poison: str) -> None:
+    """At most three starts, a failure for the client, a dead letter."""
+    document = replies.document(poison, seconds=10)
+    assert document["result"]["exc_type"] == "WorkerLostError"
+    assert amqp.wait_message(GRAVEYARD).properties["correlation_id"] == poison
+    assert len(losses(running.read_log(), poison)) <= 3
+
+
+def test_poison_task_that_cannot_be_counted_ends(graveyard: None,
+                                                 worker: Callable[..., BaseWorker], amqp: Client,
+                                                 replies: Replies) -> None:
+    """Its headers fill a frame: there is no room for a count."""
+    running = worker(concurrency=1)
+    poison = amqp.send_task("example.crash", reply_to=replies.queue, big="h" * 130_500)
+    try:
+        assert_ends(running, amqp, replies, poison)
+    finally:
+        running.kill()  # one that starts it for ever must not be asked to end it first
+
+
+def test_poison_task_in_a_full_queue_ends(rabbitmq: RabbitMQ, vhost: str, amqp: Client,
+                                          worker: Callable[..., BaseWorker], replies: Replies
+                                          ) -> None:
+    """The queue takes no copy while a message waits in it, and that one waits for the poison."""
+    amqp.declare_task_queue()
+    poison = amqp.send_task("example.crash", reply_to=replies.queue)
+    good = amqp.send_task("example.add", (2, 3), reply_to=replies.queue)
+    amqp.wait_ready("celery", 2)
+    for length in (100, 1):  # at once it would drop what is too many, before it knows how
+        dead_letter(rabbitmq, vhost, amqp, **{"max-length": length, "overflow": "reject-publish"})
+    running = worker("--prefetch-multiplier", "1", concurrency=1)
+    try:
+        assert_ends(running, amqp, replies, poison)
+        assert replies.result(good) == 5
+    finally:
+        running.kill()

@@ -118,9 +118,19 @@ struct harness *harness_new(const char *const *words)
     return harness;
 }
 
+/* Ticks, since a turn of the loop that runs another timer first would wait for one more event. */
 static void on_deadline(uv_timer_t *timer)
 {
-    ((struct harness *)timer->data)->timed_out = true;
+    struct harness *harness = timer->data;
+    harness->timed_out = harness_now() >= harness->due;
+}
+
+static void set_deadline(struct harness *harness, double seconds)
+{
+    enum { TICK = 5 };
+    harness->timed_out = false;
+    harness->due = harness_now() + seconds;
+    uv_timer_start(&harness->deadline, on_deadline, TICK, TICK);
 }
 
 void harness_create(struct harness *harness)
@@ -212,9 +222,7 @@ pid_t harness_child(struct harness *harness)
 void harness_until(struct harness *harness, bool (*done)(struct harness *, void *), void *context,
                    double seconds)
 {
-    harness->timed_out = false;
-    uv_update_time(&harness->loop);
-    uv_timer_start(&harness->deadline, on_deadline, (uint64_t)(seconds * 1000), 0);
+    set_deadline(harness, seconds);
     while (!done(harness, context) && !harness->timed_out)
         uv_run(&harness->loop, UV_RUN_ONCE);
     uv_timer_stop(&harness->deadline);
@@ -332,11 +340,10 @@ void harness_until_stopped(struct harness *harness)
 
 void harness_for(struct harness *harness, double seconds)
 {
-    harness->timed_out = false;
-    uv_update_time(&harness->loop);
-    uv_timer_start(&harness->deadline, on_deadline, (uint64_t)(seconds * 1000), 0);
+    set_deadline(harness, seconds);
     while (!harness->timed_out)
         uv_run(&harness->loop, UV_RUN_ONCE);
+    uv_timer_stop(&harness->deadline);
 }
 
 /* --- looking --- */

@@ -37,6 +37,7 @@ struct harness {
     const char *argv[HARNESS_WORDS];
     struct run runs[HARNESS_JOBS];
     unsigned run_count, ended, hellos, stopped;
+    double due;
     bool timed_out;
     char failed[2048];  /* on_failed's text */
     char notices[8192]; /* of warning and error, a line each */

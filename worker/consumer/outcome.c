@@ -2,8 +2,7 @@
 /* Owns what follows the end of a job: its result to the backend, then its delivery's verb. Starts
  * nothing. */
 
-#include <assert.h>
-#include <string.h>
+#include <stdio.h>
 
 #include "worker/consumer/internal.h"
 #include "worker/consumer/loss.h"
@@ -48,17 +47,37 @@ void outcome_close(struct request *request, enum broker_verb verb)
     consumer_request_gone(consumer);
 }
 
+/* A result that the broker does not take (too large for it, say) must not leave its caller waiting:
+ * a small one that says so takes its place. */
+static void store_refusal(struct request *request, const char *error)
+{
+    char text[512];
+    snprintf(text, sizeof(text), "the task's result was refused by the broker: %s", error);
+    request->refused = true;
+    document_write(request, &(struct failure){.status = "FAILURE",
+                                              .type = "EncodeError",
+                                              .module = "kombu.exceptions",
+                                              .message = text});
+    outcome_finish(request);
+}
+
 static void on_stored(void *context, const char *error)
 {
     struct request *request = context;
-    if (error != NULL) {
-        log_error("Task %s: its result could not be stored: %s", request_label(request), error);
-        /* Given up because we stop: the task may run again elsewhere rather than leave its caller
-         * without a result. */
-        if (request->consumer->state >= CONSUMER_FLUSHING)
-            request->verb = BROKER_NACK_REQUEUE;
+    if (error == NULL) {
+        outcome_close(request, request->verb);
+        return;
     }
-    outcome_close(request, request->verb);
+    log_error("Task %s: its result could not be stored: %s", request_label(request), error);
+    if (request->consumer->state >= CONSUMER_FLUSHING) {
+        /* Given up because we stop: better that the task runs again elsewhere than that its caller
+         * has no result. */
+        outcome_close(request, BROKER_NACK_REQUEUE);
+    } else if (request->refused) {
+        outcome_close(request, request->verb);
+    } else {
+        store_refusal(request, error);
+    }
 }
 
 static void stall(struct request *request, struct bytes document)
@@ -220,13 +239,12 @@ static void end_done(struct request *request, const struct pool_ending *ending)
     outcome_close(request, BROKER_REJECT_REQUEUE);
 }
 
-static void fail_lost(struct request *request, const char *text)
+static void write_lost(struct request *request, const char *text)
 {
     document_write(request, &(struct failure){.status = "FAILURE",
                                               .type = "WorkerLostError",
                                               .module = "billiard.exceptions",
                                               .message = text});
-    outcome_finish(request);
 }
 
 static void end_lost(struct request *request, const struct pool_ending *ending)
@@ -251,6 +269,7 @@ static void end_lost(struct request *request, const struct pool_ending *ending)
               words[action]);
     switch (action) {
     case LOSS_REPUBLISH:
+        write_lost(request, text);
         /* The server has an orphan's message already: a copy would be a second one. */
         if (request->orphan)
             outcome_close(request, BROKER_REJECT_REQUEUE);
@@ -259,11 +278,13 @@ static void end_lost(struct request *request, const struct pool_ending *ending)
         break;
     case LOSS_FAIL:
         request->verb = BROKER_REJECT;
-        fail_lost(request, text);
+        write_lost(request, text);
+        outcome_finish(request);
         break;
     case LOSS_FAIL_ACK:
         request->verb = BROKER_ACK;
-        fail_lost(request, text);
+        write_lost(request, text);
+        outcome_finish(request);
         break;
     }
 }

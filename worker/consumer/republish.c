@@ -9,17 +9,27 @@
 #include "worker/consumer/loss.h"
 #include "worker/log/log.h"
 
+/* A loss that cannot be counted in the message ends the task here: it could cost processes for ever
+ * otherwise. */
+static void give_up(struct request *request, const char *error)
+{
+    log_error("Task %s: its copy with a raised loss count was not taken by the broker (%s): it "
+              "ends here, "
+              "as FAILURE",
+              request_label(request), error);
+    request->verb = BROKER_REJECT;
+    outcome_finish(request); /* the document was written when the process was lost */
+}
+
 static void on_republished(void *context, const char *error)
 {
     struct request *request = context;
-    if (error == NULL) {
+    if (error == NULL)
         outcome_close(request, BROKER_ACK);
-        return;
-    }
-    log_error("Task %s: its copy with a raised loss count was not taken by the broker (%s): the "
-              "original goes back to its queue, uncounted",
-              request_label(request), error);
-    outcome_close(request, BROKER_REJECT_REQUEUE);
+    else if (request->consumer->state >= CONSUMER_FLUSHING)
+        outcome_close(request, BROKER_REJECT_REQUEUE);
+    else
+        give_up(request, error);
 }
 
 /* RabbitMQ's own notes about dead letters must not be carried on: they break its cycle detection
@@ -76,6 +86,8 @@ void republish_counted(struct request *request)
         request_set_state(request, REQUEST_REPUBLISHING);
         error = broker_publish(request->consumer->broker, &copy, on_republished, request);
     }
-    if (error != 0)
+    if (error == BROKER_EFULL || error == BROKER_ENOMEM)
+        outcome_close(request, BROKER_REJECT_REQUEUE); /* it passes */
+    else if (error != 0)
         on_republished(request, broker_strerror(error));
 }

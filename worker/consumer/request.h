@@ -47,6 +47,8 @@ struct request {
     bool settled;          /* the verb has been given to the broker: never twice */
     enum broker_verb verb; /* what to settle with once the result is stored */
 
+    bool refused; /* the broker has refused its result once */
+
     bool acks_late, reject_on_worker_lost, ignore_result;
     int64_t losses; /* behind it when it came */
 
