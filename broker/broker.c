@@ -94,8 +94,8 @@ static void close_sides(struct broker *broker)
 static void on_prepare(uv_prepare_t *prepare)
 {
     struct broker *broker = prepare->data;
-    consuming_flush(broker);
-    publishing_flush(broker);
+    publishing_flush(broker); /* may tell somebody who then settles */
+    settling_flush(broker);
     link_flush(broker->consuming.side.link);
     link_flush(broker->publishing.side.link);
     if (broker->stopping && (broker->failed || is_flushed(broker)))

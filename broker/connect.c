@@ -23,6 +23,7 @@ enum {
     FRAME_MAX = 131072,        /* what RabbitMQ and every Celery client propose */
     SEND_BUFFER = 1024 * 1024, /* for TLS, where a third of it must be free */
     KEEPALIVE_SECONDS = 60,
+    USER_TIMEOUT_MIN = 30, /* seconds */
 };
 #define TIMEOUT_DEFAULT 4.0
 
@@ -116,6 +117,12 @@ void connect_set_user_timeout(int fd, unsigned seconds)
 {
     unsigned milliseconds = seconds * 1000;
     setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &milliseconds, sizeof(milliseconds));
+}
+
+void connect_set_patience(int fd, unsigned heartbeat, bool blocked)
+{
+    unsigned seconds = 3 * heartbeat > USER_TIMEOUT_MIN ? 3 * heartbeat : USER_TIMEOUT_MIN;
+    connect_set_user_timeout(fd, blocked ? 0 : seconds);
 }
 
 /* A big send buffer, because nothing is sent that does not fit; keepalive for connections without

@@ -35,5 +35,8 @@ MUST_CHECK int connect_run(const struct connect_params *params, struct connect_r
 /* Tells the kernel how long sent data may stay unacknowledged before the connection is dead; 0
  * seconds: as the system does. */
 void connect_set_user_timeout(int fd, unsigned seconds);
+/* The same, longer than the heartbeat (seconds) takes to notice. `blocked`: the server reads
+ * nothing on purpose, and what waits for it must not count as lost. */
+void connect_set_patience(int fd, unsigned heartbeat, bool blocked);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The consuming connection: consumers, the window, deliveries in, settlements out. Channel MAIN has
+/* The consuming connection: consumers and the deliveries that come in. Channel MAIN has
  * the consumers whose deliveries are settled, channel CONTROL those without acks, so that the
  * window never holds remote control back. */
 
@@ -10,7 +10,7 @@
 
 #include "broker/internal.h"
 
-enum { ACK_FRAME_SIZE = 24, TAG_SIZE = 32, TEXT_SIZE = 2048, PREFETCH_MAX = UINT16_MAX };
+enum { TAG_SIZE = 32, TEXT_SIZE = 2048 };
 
 static const char tag_prefix[] = "celeriac-";
 
@@ -30,17 +30,6 @@ static size_t index_of(const struct broker *broker, amqp_bytes_t tag)
     for (size_t i = skip; i < tag.len; i++)
         index = index * 10 + (size_t)(text[i] - '0');
     return index < broker->config.queue_count ? index : broker->config.queue_count;
-}
-
-static void send_prefetch(struct broker *broker)
-{
-    struct consuming *consuming = &broker->consuming;
-    amqp_basic_qos_t method = {
-        .prefetch_count = (uint16_t)consuming->prefetch,
-        .global = !consuming->per_consumer,
-    };
-    consuming->prefetch_dirty = false;
-    link_send_method(consuming->side.link, CHANNEL_MAIN, AMQP_BASIC_QOS_METHOD, &method);
 }
 
 static void consume(struct broker *broker, size_t index)
@@ -122,7 +111,7 @@ static void go_up(struct broker *broker)
 static void on_declared(struct broker *broker)
 {
     struct consuming *consuming = &broker->consuming;
-    send_prefetch(broker);
+    settling_send_prefetch(broker);
     for (size_t i = 0; i < broker->config.queue_count && !consuming->cancelled; i++)
         if (consuming->consumers[i] == CONSUMER_ABSENT && !broker->config.queues[i].declare_only)
             consume(broker, i);
@@ -263,35 +252,6 @@ static void on_frame(struct broker *broker, const amqp_frame_t *frame)
     on_progress(broker, assembly, assembly_frame(assembly, frame));
 }
 
-static bool send_settlement(struct link *link, const struct settle_op *op)
-{
-    amqp_basic_ack_t ack = {.delivery_tag = op->tag, .multiple = op->multiple};
-    amqp_basic_reject_t reject = {.delivery_tag = op->tag,
-                                  .requeue = op->verb == BROKER_REJECT_REQUEUE};
-    amqp_basic_nack_t nack = {.delivery_tag = op->tag, .requeue = 1};
-    if (op->verb == BROKER_ACK)
-        return link_send_method(link, CHANNEL_MAIN, AMQP_BASIC_ACK_METHOD, &ack);
-    if (op->verb == BROKER_NACK_REQUEUE)
-        return link_send_method(link, CHANNEL_MAIN, AMQP_BASIC_NACK_METHOD, &nack);
-    return link_send_method(link, CHANNEL_MAIN, AMQP_BASIC_REJECT_METHOD, &reject);
-}
-
-void consuming_flush(struct broker *broker)
-{
-    struct consuming *consuming = &broker->consuming;
-    struct link *link = consuming->side.link;
-    struct settle_op op;
-    if (consuming->side.state != SIDE_UP)
-        return;
-    if (consuming->prefetch_dirty)
-        send_prefetch(broker);
-    if (!settle_pending(&consuming->settle))
-        return;
-    while (link_may_send(link, ACK_FRAME_SIZE) && settle_next(&consuming->settle, &op) &&
-           send_settlement(link, &op))
-        continue;
-}
-
 static void on_down(struct broker *broker, int code)
 {
     struct consuming *consuming = &broker->consuming;
@@ -342,32 +302,13 @@ void broker_cancel_consumers(struct broker *broker)
     consuming_cancel(broker);
 }
 
-bool broker_settle(struct broker *broker, uint64_t epoch, uint64_t tag, enum broker_verb verb)
-{
-    struct consuming *consuming = &broker->consuming;
-    if (!consuming->up || epoch != consuming->epoch)
-        return false;
-    settle_mark(&consuming->settle, tag, verb);
-    consuming->settled++;
-    return true;
-}
-
-void broker_set_prefetch(struct broker *broker, uint32_t prefetch)
-{
-    struct consuming *consuming = &broker->consuming;
-    if (prefetch > PREFETCH_MAX)
-        prefetch = PREFETCH_MAX;
-    consuming->prefetch_dirty |= prefetch != consuming->prefetch;
-    consuming->prefetch = prefetch;
-}
-
 static const struct side_role role = {
     .name = "consumer",
     .channels = CHANNEL_CONTROL,
     .loud = true,
     .on_declared = on_declared,
     .on_frame = on_frame,
-    .on_writable = consuming_flush,
+    .on_writable = settling_flush,
     .on_down = on_down,
 };
 

@@ -59,8 +59,11 @@ struct broker {
 /* consuming.c */
 MUST_CHECK bool consuming_init(struct broker *broker);
 void consuming_done(struct broker *broker);
-void consuming_flush(struct broker *broker);
 void consuming_cancel(struct broker *broker);
+
+/* settling.c */
+void settling_flush(struct broker *broker);
+void settling_send_prefetch(struct broker *broker);
 
 /* publishing.c */
 MUST_CHECK bool publishing_init(struct broker *broker);

@@ -11,9 +11,8 @@
 #include "broker/sender.h"
 
 enum {
-    FRAMES_A_TURN = 256,   /* then timers and children get their turn */
-    CLOSE_MS = 1000,       /* for the server's close-ok */
-    USER_TIMEOUT_MIN = 30, /* seconds */
+    FRAMES_A_TURN = 256, /* then timers and children get their turn */
+    CLOSE_MS = 1000,     /* for the server's close-ok */
 };
 
 enum link_state { LINK_CONNECTING, LINK_OPEN, LINK_CLOSING, LINK_LOST, LINK_FREED };
@@ -134,15 +133,6 @@ static void on_server_close(struct link *link, const amqp_method_t *method)
     lose(link, code, text);
 }
 
-/* While the server reads nothing on purpose, the kernel must not count what waits for it as lost.
- */
-static void set_blocked(struct link *link, bool blocked)
-{
-    unsigned heartbeat = link->connected.heartbeat;
-    unsigned seconds = 3 * heartbeat > USER_TIMEOUT_MIN ? 3 * heartbeat : USER_TIMEOUT_MIN;
-    connect_set_user_timeout(link->fd, blocked ? 0 : seconds);
-}
-
 static void on_connection_method(struct link *link, const amqp_method_t *method)
 {
     switch (method->id) {
@@ -154,7 +144,8 @@ static void on_connection_method(struct link *link, const amqp_method_t *method)
         break;
     case AMQP_CONNECTION_BLOCKED_METHOD:
     case AMQP_CONNECTION_UNBLOCKED_METHOD:
-        set_blocked(link, method->id == AMQP_CONNECTION_BLOCKED_METHOD);
+        connect_set_patience(link->fd, link->connected.heartbeat,
+                             method->id == AMQP_CONNECTION_BLOCKED_METHOD);
         link->handler->on_blocked(link->context, method->id == AMQP_CONNECTION_BLOCKED_METHOD);
         break;
     default:
@@ -279,7 +270,7 @@ static int start_handles(struct link *link)
         uv_timer_start(&link->timer, on_heartbeat, half, half);
     uv_idle_start(&link->idle, on_idle); /* frames may have come with the answer to the last call */
     watch(link, false);
-    set_blocked(link, false);
+    connect_set_patience(link->fd, link->connected.heartbeat, false);
     return 0;
 }
 

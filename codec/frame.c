@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Reads the frames of the pool protocol. Owns the table of types: which elements each has, and
- * which of them are decoded. Frames are walked by hand before msgpack-c sees a byte of them, so a
- * declared size never allocates more than the bytes that are really there can fill. Knows no
+ * which of them are decoded. Frames are walked item by item before msgpack-c sees a byte of them,
+ * so a declared size never allocates more than the bytes that are really there can fill. Knows no
  * sockets and no processes. */
 
 #include "codec/frame.h"
@@ -10,11 +10,12 @@
 #include <endian.h>
 #include <string.h>
 
+#include "codec/frame_item.h"
+
 enum {
     HEAD = 4,         /* bytes of the length in front of a frame */
     ROOM_MIN = 4096,  /* of one read */
     KEEP = 64 * 1024, /* memory that a reader keeps between frames */
-    DEPTH_MAX = 32,   /* of a map, as msgpack-c's own limit */
 };
 
 /* The elements behind the type: u unsigned integer, s str, b bin, m map (decoded), p map (left
@@ -59,133 +60,6 @@ const char *frame_type_name(enum frame_type type)
     return shape != NULL ? shape->name : "unknown";
 }
 
-/* --- one msgpack item --- */
-
-/* What the first byte of an item says. Lengths are big endian. */
-struct format {
-    char kind;       /* as in struct shape; i signed integer, a array, m map, - something else; 0 no
-                        msgpack */
-    uint8_t lengths; /* bytes of the length or count that follow */
-    uint8_t fixed;   /* bytes of the content that are always there */
-};
-
-static const struct format formats[] = {
-    /* 0xc0 .. 0xdf: nil, never used, false, true, bin 8..32, ext 8..32, floats, uints, ints,
-       fixexts, strs, arrays, maps */
-    {'-', 0, 0}, {0, 0, 0},   {'-', 0, 0}, {'-', 0, 0},  {'b', 1, 0}, {'b', 2, 0}, {'b', 4, 0},
-    {'-', 1, 1}, {'-', 2, 1}, {'-', 4, 1}, {'-', 0, 4},  {'-', 0, 8}, {'u', 0, 1}, {'u', 0, 2},
-    {'u', 0, 4}, {'u', 0, 8}, {'i', 0, 1}, {'i', 0, 2},  {'i', 0, 4}, {'i', 0, 8}, {'-', 0, 2},
-    {'-', 0, 3}, {'-', 0, 5}, {'-', 0, 9}, {'-', 0, 17}, {'s', 1, 0}, {'s', 2, 0}, {'s', 4, 0},
-    {'a', 2, 0}, {'a', 4, 0}, {'m', 2, 0}, {'m', 4, 0},
-};
-
-struct item {
-    char kind;
-    const uint8_t *content; /* of a scalar */
-    size_t size;
-    uint64_t number; /* u: the value; a: elements; m: keys and values */
-};
-
-static uint64_t big_endian(const uint8_t *bytes, size_t size)
-{
-    uint64_t number = 0;
-    for (size_t i = 0; i < size; i++)
-        number = number << 8 | bytes[i];
-    return number;
-}
-
-/* Items whose first byte holds all: small integers, and short maps, arrays and strs. */
-static void item_read_short(uint8_t first, struct item *item)
-{
-    if (first < 0x80)
-        *item = (struct item){'u', NULL, 0, first};
-    else if (first < 0x90)
-        *item = (struct item){'m', NULL, 0, (uint64_t)(first & 15U) * 2};
-    else if (first < 0xa0)
-        *item = (struct item){'a', NULL, 0, first & 15U};
-    else if (first < 0xc0)
-        *item = (struct item){'s', NULL, first & 31U, 0};
-    else
-        *item = (struct item){'i', NULL, 0, 0};
-}
-
-static bool item_read_long(const uint8_t **cursor, const uint8_t *end, struct format format,
-                           struct item *item)
-{
-    if (format.kind == 0 || (size_t)(end - *cursor) < format.lengths)
-        return false;
-    uint64_t length = big_endian(*cursor, format.lengths);
-    *cursor += format.lengths;
-    *item = (struct item){.kind = format.kind, .size = format.fixed};
-    if (format.kind == 'a')
-        item->number = length;
-    else if (format.kind == 'm')
-        item->number = length * 2;
-    else
-        item->size += length;
-    return true;
-}
-
-/* A signed format may hold what is unsigned: some encoders write every integer so. */
-static void item_read_number(struct item *item)
-{
-    if (item->kind == 'i' && item->size > 0 && item->content[0] < 0x80)
-        item->kind = 'u';
-    if (item->kind == 'u')
-        item->number = big_endian(item->content, item->size);
-}
-
-/* Reads the item at *cursor and moves behind it (behind its head, if it has elements). False: it is
- * no msgpack, or not whole. */
-static bool item_read(const uint8_t **cursor, const uint8_t *end, struct item *item)
-{
-    if (*cursor == end)
-        return false;
-    uint8_t first = *(*cursor)++;
-    if (first < 0xc0 || first >= 0xe0)
-        item_read_short(first, item);
-    else if (!item_read_long(cursor, end, formats[first - 0xc0], item))
-        return false;
-    if ((size_t)(end - *cursor) < item->size)
-        return false;
-    item->content = *cursor;
-    *cursor += item->size;
-    if (item->size > 0)
-        item_read_number(item);
-    return true;
-}
-
-static bool has_elements(const struct item *item)
-{
-    return item->kind == 'm' || item->kind == 'a';
-}
-
-/* Moves behind all elements of `item`, which are counted. */
-static int item_skip(const uint8_t **cursor, const uint8_t *end, const struct item *item)
-{
-    uint64_t left[DEPTH_MAX];
-    size_t depth = 0, items = 0;
-    left[0] = has_elements(item) ? item->number : 0;
-    for (;;) {
-        while (left[depth] == 0) {
-            if (depth == 0)
-                return 0;
-            depth--;
-        }
-        left[depth]--;
-        struct item element;
-        if (!item_read(cursor, end, &element))
-            return CODEC_EINVALID;
-        if (++items > FRAME_ITEMS_MAX)
-            return CODEC_ETOOBIG;
-        if (!has_elements(&element))
-            continue;
-        if (++depth == DEPTH_MAX)
-            return CODEC_EDEPTH;
-        left[depth] = element.number;
-    }
-}
-
 /* --- one frame --- */
 
 static int decode_map(struct frame_reader *reader, struct bytes packed, msgpack_object *ret)
@@ -199,7 +73,7 @@ static int decode_map(struct frame_reader *reader, struct bytes packed, msgpack_
     return rc == MSGPACK_UNPACK_NOMEM_ERROR ? CODEC_ENOMEM : CODEC_EINVALID;
 }
 
-static int decode_element(struct frame_reader *reader, char kind, const struct item *item,
+static int decode_element(struct frame_reader *reader, char kind, const struct frame_item *item,
                           struct bytes packed, msgpack_object *ret)
 {
     if (item->kind != kind)
@@ -224,10 +98,10 @@ static int parse_element(struct frame_reader *reader, const uint8_t **cursor, co
                          char kind, struct frame *frame, size_t index)
 {
     const uint8_t *start = *cursor;
-    struct item item;
-    if (!item_read(cursor, end, &item))
+    struct frame_item item;
+    if (!frame_item_read(cursor, end, &item))
         return CODEC_EINVALID;
-    int rc = item_skip(cursor, end, &item);
+    int rc = frame_item_skip(cursor, end, &item);
     if (rc != 0)
         return rc;
     struct bytes packed = {start, (size_t)(*cursor - start)};
@@ -255,8 +129,8 @@ static int parse_elements(struct frame_reader *reader, const uint8_t **cursor, c
 static int skip_unknown(const uint8_t **cursor, const uint8_t *end, uint64_t count,
                         struct codec_reason *reason)
 {
-    struct item rest = {.kind = 'a', .number = count};
-    int rc = item_skip(cursor, end, &rest);
+    struct frame_item rest = {.kind = 'a', .number = count};
+    int rc = frame_item_skip(cursor, end, &rest);
     if (rc != 0)
         return codec_fail(reason, (enum codec_error)rc, "an added element of a frame: %s",
                           codec_strerror(rc));
@@ -270,10 +144,10 @@ static int parse(struct frame_reader *reader, struct bytes bytes, struct frame *
                  struct codec_reason *reason)
 {
     const uint8_t *cursor = bytes.data, *end = cursor + bytes.size;
-    struct item array, type;
-    if (!item_read(&cursor, end, &array) || array.kind != 'a' || array.number == 0)
+    struct frame_item array, type;
+    if (!frame_item_read(&cursor, end, &array) || array.kind != 'a' || array.number == 0)
         return codec_fail(reason, CODEC_ETYPE, "a frame is not an array with a type in front");
-    if (!item_read(&cursor, end, &type) || type.kind != 'u')
+    if (!frame_item_read(&cursor, end, &type) || type.kind != 'u')
         return codec_fail(reason, CODEC_ETYPE, "a frame's type is not an unsigned integer");
     const struct shape *shape = shape_of(type.number);
     if (shape == NULL)
@@ -335,7 +209,9 @@ static uint64_t next_size(const struct frame_reader *reader)
 {
     if (reader->input.size - reader->start < HEAD)
         return 0;
-    return HEAD + big_endian(reader->input.data + reader->start, HEAD);
+    uint32_t size;
+    memcpy(&size, reader->input.data + reader->start, HEAD);
+    return HEAD + (uint64_t)be32toh(size);
 }
 
 /* Takes back what the last frame borrowed. */

@@ -12,7 +12,7 @@
 
 #include "broker/outbox.h"
 
-enum { LIMIT = 1 << 20, ROUNDS = 20000 };
+enum { LIMIT = 1 << 20, LARGE = 1 << 21, ROUNDS = 20000 };
 
 struct outcome {
     unsigned calls;
@@ -174,13 +174,13 @@ static void forgets_a_return_when_it_sends_again(void **state)
 
 static void is_bounded_in_bytes_but_takes_one_message_of_any_size(void **state)
 {
-    char *large = malloc(LIMIT * 2);
+    char *large = malloc(LARGE);
     struct outcome outcome = {0};
     struct outbox outbox;
     unsigned taken = 0;
     (void)state;
-    memset(large, 'l', LIMIT * 2 - 1);
-    large[LIMIT * 2 - 1] = '\0';
+    memset(large, 'l', LARGE - 1);
+    large[LARGE - 1] = '\0';
     outbox_init(&outbox, LIMIT);
     assert_int_equal(put(&outbox, large, &outcome), 0);
     assert_int_equal(put(&outbox, "x", &outcome), BROKER_EFULL);

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""celeriac beside Debian's Celery and a real RabbitMQ: what one sends, the other must understand."""
+"""celeriac, Debian's Celery and a real RabbitMQ: what one sends, the other understands."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What becomes of one odd message: acknowledged or rejected, what its sender is told, what is logged.
+"""What becomes of one odd message: acknowledged or rejected, what is answered and what is logged.
 
 The worker has one child and a window of one message. So a task behind the odd message is answered
 only when that message has been settled, and an unknown task behind both reaches the dead letters

@@ -21,6 +21,7 @@ from support.worker import BaseWorker
 # is blocked with full buffers its connection, and what it has sent.
 TASKS_DURING_ALARM = 100
 TASKS_PER_SECOND = 300  # more than the worker gets done
+MESSAGE_MAX = 1024 * 1024
 HEARTBEAT = 1
 # More than the two missed heartbeats after which either side gives a connection up.
 ALARM_SECONDS = 4 * HEARTBEAT
@@ -50,7 +51,7 @@ def _connections(rabbitmq: RabbitMQ) -> set[str]:
 @pytest.fixture(scope="module")
 def late() -> Iterator[RabbitMQ]:
     """A node with a name and ports, which has not been started."""
-    node = RabbitMQ()
+    node = RabbitMQ(settings={"max_message_size": str(MESSAGE_MAX)})
     yield node
     node.close()
 
@@ -107,3 +108,17 @@ def test_flood_during_the_memory_alarm(node: RabbitMQ, worker: Callable[..., Bas
         wait_until(lambda: client.counts("celery")[0] == 0, 5, "empty queue")
     replies.close()
     assert running.stop() == 0
+
+
+def test_result_that_is_too_large_for_the_broker(node: RabbitMQ,
+                                                 worker: Callable[..., BaseWorker]) -> None:
+    """Six bytes of JSON for two of msgpack: refused with the channel, and not sent again."""
+    running = worker("--set", "accept_content=msgpack", url=node.url)
+    with celery_client(node.url, serializer="msgpack") as client, Client(node.url) as raw:
+        client.send_task("example.echo", ("ü" * (MESSAGE_MAX * 2 // 5),))
+        running.wait_log("larger than configured max size")
+        for number in range(20):
+            assert client.send_task("example.add", (number, 1)).get(timeout=10) == number + 1
+        assert running.stop() == 0
+        assert raw.counts("celery")[0] == 0
+        assert len(re.findall("larger than configured", running.read_log())) <= 2

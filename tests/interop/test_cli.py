@@ -16,7 +16,7 @@ from celery import Celery
 
 from interop.broker import Replies
 from support.amqp import Client, task_message
-from support.process import free_ports, wait_until
+from support.process import Process, free_ports, wait_until
 from support.rabbitmq import RabbitMQ
 from support.worker import BaseWorker, build_folder, example_tasks
 
@@ -115,7 +115,7 @@ def test_other_command() -> None:
 
 def test_help_and_version() -> None:
     text = celeriac("--help").stdout
-    for option in ("-A", "--broker", "--queues", "--pidfile", "--purge", "--set", "--soft-time-limit"):
+    for option in ("-A", "--broker", "--queues", "--pidfile", "--purge", "--soft-time-limit"):
         assert option in text
     version = celeriac("--version")
     assert version.returncode == 0
@@ -203,7 +203,8 @@ def test_purge_drops_what_waits(worker: Callable[..., BaseWorker], amqp: Client,
 
 # ---- names, files, settings ----
 
-def test_node_name_and_files_are_expanded(worker: Callable[..., BaseWorker], tmp_path: Path) -> None:
+def test_node_name_and_files_are_expanded(worker: Callable[..., BaseWorker],
+                                          tmp_path: Path) -> None:
     host = os.uname().nodename
     running = worker("-n", "w1@%h", "-f", str(tmp_path / "%n.log"), "--pidfile",
                      str(tmp_path / "%n.pid"), "--quiet", ready=False)
@@ -270,13 +271,11 @@ def test_unknown_settings_are_named_in_a_warning(worker: Callable[..., BaseWorke
     running.wait_log(r"WARNING/MainProcess\] .*no_such is not a setting")
 
 
-def test_environment_names_broker_and_backend(worker: Callable[..., BaseWorker], client: Celery,
-                                              broker_url: str, tmp_path: Path) -> None:
+def test_environment_names_broker_and_backend(client: Celery, broker_url: str,
+                                              tmp_path: Path) -> None:
     """CELERY_BROKER_URL wins over a file; the option -b over both is the next test's."""
-    del worker
     config = tmp_path / "celery.ini"
     config.write_text("[celery]\nbroker_url = amqp://nobody@127.0.0.1:1//\n")
-    from support.process import Process
     program = Process([str(build_folder() / "celeriac"), "-A", str(example_tasks()), "--config",
                        str(config), "worker", "-c", "1", "-l", "INFO"], tmp_path / "log",
                       {**os.environ, "CELERY_BROKER_URL": broker_url,
@@ -287,7 +286,8 @@ def test_environment_names_broker_and_backend(worker: Callable[..., BaseWorker],
         assert program.stop() == 0
 
 
-def test_option_wins_over_the_environment(worker: Callable[..., BaseWorker], client: Celery) -> None:
+def test_option_wins_over_the_environment(worker: Callable[..., BaseWorker],
+                                          client: Celery) -> None:
     worker(env={"CELERY_BROKER_URL": "amqp://nobody@127.0.0.1:1//",
                 "CELERY_RESULT_BACKEND": "disabled://"})
     assert client.send_task("example.add", (2, 3)).get(timeout=10) == 5

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from typing import Callable
 
+import billiard.exceptions
 import pytest
 from celery import Celery
 
@@ -17,12 +20,10 @@ from support.rabbitmq import RabbitMQ
 from support.worker import BaseWorker
 
 GOOD = scaled(200)
-QUORUM = ("--set", "task_default_queue_type=quorum")
 
 
 def billiard_error(name: str) -> type[Exception]:
     """The class that a client gets."""
-    import billiard.exceptions
     return getattr(billiard.exceptions, name)
 
 
@@ -127,10 +128,8 @@ def test_many_poison_tasks_do_not_stop_the_good_ones(
 
 
 def test_lost_task_that_recovers_is_run_again(worker: Callable[..., BaseWorker], amqp: Client,
-                                              replies: Replies, tmp_path: object) -> None:
+                                              replies: Replies) -> None:
     """A child that is killed from outside: the message comes back and its task runs to the end."""
-    import os
-    import signal
     running = worker(concurrency=1)
     pid = amqp.send_task("example.pid", reply_to=replies.queue)
     child = replies.result(pid)

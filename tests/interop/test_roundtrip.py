@@ -259,3 +259,13 @@ def test_minimal_message_of_a_foreign_producer_is_run(shared_amqp: Client) -> No
     reply = shared_amqp.wait_message(queue)
     assert reply.properties["correlation_id"] == "no uuid at all"
     assert json.loads(reply.body)["result"] == 5
+
+
+def test_reply_queue_that_has_gone_is_no_trouble(shared: Shared, shared_amqp: Client,
+                                                 shared_replies: Replies) -> None:
+    for _ in range(20):
+        shared_amqp.send_task("example.add", (1, 1), reply_to="no-such-queue")
+        shared_amqp.send_task("example.add", (1, 1))
+    last = shared_amqp.send_task("example.add", (2, 3), reply_to=shared_replies.queue)
+    assert shared_replies.result(last) == 5
+    assert "could not be stored" not in shared.worker.read_log()

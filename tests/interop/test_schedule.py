@@ -53,7 +53,8 @@ def test_expired_task_is_acknowledged(graveyard: None, worker: Callable[..., Bas
 
 
 @celeriac_only
-def test_task_expires_behind_a_busy_child(worker: Callable[..., BaseWorker], client: Celery) -> None:
+def test_task_expires_behind_a_busy_child(worker: Callable[..., BaseWorker],
+                                          client: Celery) -> None:
     worker(concurrency=1)
     busy = client.send_task("example.sleep", (1.2,))
     late = [client.send_task("example.add", (2, 3), expires=0.4) for _ in range(3)]

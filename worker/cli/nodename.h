@@ -8,8 +8,9 @@
 
 #include "codec/base.h"
 
-/* Expands `text` into `ret`: %h the host, %d what stands behind its first dot, %% a percent sign, and
- * %n `name`, or, if that is NULL, what stands before the host's first dot. -1 if it does not fit. */
+/* Expands `text` into `ret`: %h the host, %d what stands behind its first dot, %% a percent sign,
+ * and %n `name`, or, if that is NULL, what stands before the host's first dot. -1 if it does not
+ * fit. */
 MUST_CHECK int nodename_expand(const char *text, const char *name, const char *host, char *ret,
                                size_t size);
 

@@ -97,15 +97,20 @@ static enum step check_registered(struct request *request)
     return TAKEN;
 }
 
+static bool is_accepted(const struct request *request, const struct serializer *serializer)
+{
+    const struct serializer *const *accepted = request->consumer->config.accept_content;
+    while (*accepted != NULL && *accepted != serializer)
+        accepted++;
+    return serializer != NULL && *accepted != NULL;
+}
+
 /* Row E. */
 static enum step check_content_type(struct request *request)
 {
     const struct serializer *serializer = serializer_by_content_type(request->message.content_type);
-    const struct serializer *const *accepted = request->consumer->config.accept_content;
-    while (serializer != NULL && *accepted != NULL) {
-        if (*accepted++ == serializer)
-            return GO_ON;
-    }
+    if (is_accepted(request, serializer))
+        return GO_ON;
     static const struct refusal refusal = {BROKER_REJECT, LOG_ERROR, "Refusing to decode message"};
     return refuse(request, &refusal,
                   serializer == NULL ? "celeriac cannot read its content type"
@@ -220,6 +225,13 @@ static const struct refusal refusals[] = {
     [TASK_MESSAGE_INVALID] = {BROKER_REJECT, LOG_ERROR, "Received invalid task message"},
 };
 
+/* Row A: of protocol 1 Celery opens the body first, and refuses it there. */
+static enum task_message_kind refuse_content_type(struct codec_reason *reason)
+{
+    snprintf(reason->text, sizeof(reason->text), "its content type is not in accept_content");
+    return TASK_MESSAGE_UNDECODABLE;
+}
+
 void intake_delivery(void *context, struct broker_delivery *delivery)
 {
     struct request *request = request_of(context, delivery);
@@ -235,6 +247,9 @@ void intake_delivery(void *context, struct broker_delivery *delivery)
     enum task_message_kind kind =
         task_message_read(&source, delivery->zone, &request->message, &reason);
     request->losses = loss_count(source.headers);
+    if (kind == TASK_MESSAGE_OK && request->message.protocol == 1 &&
+        !is_accepted(request, serializer_by_content_type(delivery->content_type)))
+        kind = refuse_content_type(&reason);
     settlement_add(&request->consumer->settlement, request);
     if (kind == TASK_MESSAGE_OK)
         run_steps(request, steps_of_delivery);

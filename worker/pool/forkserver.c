@@ -315,6 +315,12 @@ static void explain(const struct forkserver *server, const int *status, char *bu
         snprintf(buffer, size, "it exited with '%s'", how);
 }
 
+static bool was_killed(const struct forkserver *server, const int *status)
+{
+    return server->error[0] == '\0' && status != NULL && WIFSIGNALED(*status) &&
+           WTERMSIG(*status) == SIGKILL;
+}
+
 static void orphan_children(struct forkserver *server)
 {
     struct pool_child *child;
@@ -333,7 +339,8 @@ void forkserver_exited(struct forkserver *server, const int *status)
     explain(server, status, why, sizeof(why));
     pool->server = NULL;
     if (!asked)
-        pool_server_lost(pool, why, server->up_at > 0 ? pool_now() - server->up_at : 0);
+        pool_server_lost(pool, why, server->up_at > 0 ? pool_now() - server->up_at : 0,
+                         was_killed(server, status));
     orphan_children(server);
     link_close(&server->link, on_closed);
     pool_settle(pool);

@@ -152,8 +152,9 @@ bool pool_stopping(const struct pool *pool);
 void pool_end_refused(struct pool *pool);
 /* Children or forkservers are fewer: takes the next step of a stop, or fills the gap. */
 void pool_settle(struct pool *pool);
-/* The forkserver has ended, or could not be started. `lived`: seconds since its HELLO. */
-void pool_server_lost(struct pool *pool, const char *why, double lived);
+/* The forkserver has ended, or could not be started. `lived`: seconds since its HELLO; `killed`: by
+ * SIGKILL from outside, which is nobody's fault in there. */
+void pool_server_lost(struct pool *pool, const char *why, double lived, bool killed);
 /* A handle that counted in pool->handles is closed. The pool may be gone afterwards. */
 void pool_handle_closed(struct pool *pool);
 

@@ -24,6 +24,9 @@
 /* What a frame takes beside request and body. */
 enum { FRAME_MARGIN = 256 };
 
+/* A forkserver that is killed from outside before its first HELLO is started again this often. */
+enum { FIRST_STARTS_MAX = 5 };
+
 /* A forkserver that lived this long has not failed at its start, and its successor need not wait.
  */
 static const double SERVER_PROVEN = 10;
@@ -284,16 +287,16 @@ static void restart_server(struct pool *pool)
         return;
     int rc = forkserver_start(pool);
     if (rc != 0)
-        pool_server_lost(pool, uv_strerror(rc), 0);
+        pool_server_lost(pool, uv_strerror(rc), 0, false);
     else
         limits_watch(pool, pool->server->deadline);
 }
 
-void pool_server_lost(struct pool *pool, const char *why, double lived)
+void pool_server_lost(struct pool *pool, const char *why, double lived, bool killed)
 {
     if (pool_stopping(pool))
         return;
-    if (!pool->greeted) {
+    if (!pool->greeted && (!killed || pool->server_restart.step >= FIRST_STARTS_MAX)) {
         pool->failed = true;
         pool->handler.on_failed(pool->context, why);
         return;

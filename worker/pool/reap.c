@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "worker/pool/death.h"
 #include "worker/pool/forkserver.h"
@@ -36,6 +37,8 @@ struct reap *reap_new(struct pool *pool)
      * kernel throw statuses away. */
     uv_signal_start(&reap->signal, on_signal, SIGCHLD);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
+    /* A process that we made before this has perhaps ended already: look once. */
+    kill(getpid(), SIGCHLD);
     return reap;
 }
 
