@@ -310,6 +310,31 @@ static void a_job_behind_a_long_one_is_not_overtaken_for_long(void **state)
     finish(harness);
 }
 
+static bool are_back(struct harness *harness, void *first)
+{
+    const struct run *run = first;
+    (void)harness;
+    for (int i = 1; i <= SHORT_JOBS; i++)
+        if (run[i].job.child != NULL)
+            return false;
+    return true;
+}
+
+/* Nobody else could run it, but whether it may run at all is asked when its turn comes. */
+static void a_job_behind_a_long_one_is_asked_about_again(void **state)
+{
+    (void)state;
+    struct harness *harness = start(1);
+    struct run *first = stage_behind(harness, until_gate);
+    harness_until(harness, are_back, first, 2);
+    harness->refuse_dispatch = true;
+    open_gate();
+    harness_until_ended(harness, first);
+    assert_int_equal(count_ended(first + 1, SHORT_JOBS), 0);
+    assert_int_equal(harness_stats(harness).queued, 0);
+    finish(harness);
+}
+
 /* --- taking back --- */
 
 static void withdraws_staged_jobs(void **state)
@@ -613,6 +638,7 @@ int main(void)
         cmocka_unit_test(stages_nothing_for_a_runtime_that_does_not_say_so),
         cmocka_unit_test(a_job_behind_a_long_one_is_run_by_whoever_is_free),
         cmocka_unit_test(a_job_behind_a_long_one_is_not_overtaken_for_long),
+        cmocka_unit_test(a_job_behind_a_long_one_is_asked_about_again),
         cmocka_unit_test(withdraws_staged_jobs),
         cmocka_unit_test(does_not_withdraw_what_has_begun),
         cmocka_unit_test(a_kill_finds_a_job_that_has_just_begun),

@@ -7,12 +7,14 @@
 
 #include "worker/pool/death.h"
 #include "worker/pool/dispatch.h"
+#include "worker/pool/limits.h"
 #include "worker/pool/run.h"
 
 /* Staged behind one job at most; up to this size, request and body together. */
 enum { AHEAD_MAX = 8, SMALL = 16 * 1024 };
 
-/* Seconds: a job is short up to SHORT, and what is staged behind it stays there up to LONG. */
+/* Seconds: a job is short up to SHORT, and long from LONG on; as often as that, what is staged is
+ * looked at. */
 static const double SHORT = 1e-3, LONG = 2e-3;
 
 static bool is_plain(const struct pool_job *job)
@@ -97,6 +99,14 @@ static void flush(struct pool_child *child)
         death_cut(child);
 }
 
+/* One look every LONG, however many jobs there are. */
+static void plan_look(struct pool *pool, double now)
+{
+    if (pool->look_due <= now)
+        pool->look_due = now + LONG;
+    limits_watch(pool, pool->look_due);
+}
+
 void ahead_fill(struct pool *pool)
 {
     struct pool_child *child, *filled = NULL;
@@ -114,8 +124,10 @@ void ahead_fill(struct pool *pool)
         else
             dispatch_requeue(pool, job);
     }
-    if (filled != NULL)
-        flush(filled);
+    if (filled == NULL)
+        return;
+    flush(filled);
+    plan_look(pool, pool_now());
 }
 
 /* --- taking back --- */
@@ -165,16 +177,23 @@ void ahead_take_back_all(struct pool *pool)
     ahead_take_back(child);
 }
 
-void ahead_look(struct pool *pool)
+static void take_back_late(struct pool *pool, double now)
 {
-    double now;
-    if (pool->staged == 0 || (now = pool_now()) < pool->look_due)
-        return;
-    pool->look_due = now + SHORT;
     struct pool_child *child;
     LIST_FOREACH(child, &pool->children, all)
     if (child->ahead.count > 0 && now - child->job->sent_at > LONG)
         ahead_take_back(child);
+}
+
+void ahead_look(struct pool *pool)
+{
+    if (pool->staged == 0)
+        return;
+    double now = pool_now();
+    if (now >= pool->look_due)
+        take_back_late(pool, now);
+    if (pool->staged > 0)
+        plan_look(pool, now);
 }
 
 static bool give_up_one(struct pool_child *child)

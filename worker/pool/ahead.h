@@ -3,8 +3,9 @@
 #define CELERIAC_POOL_AHEAD_H
 
 /* Jobs that are staged: sent to a child ahead of time, behind the short job that it is at, so that
- * it finds the next one without going to sleep. Nothing is staged while somebody is idle, and
- * whatever is staged can be taken back until it has begun (codec/claims.h). */
+ * it finds the next one without going to sleep. Nothing is staged while somebody is idle, nothing
+ * stays behind a job that turns out to be long, and whatever is staged can be taken back until it
+ * has begun (codec/claims.h). */
 
 #include "worker/pool/internal.h"
 

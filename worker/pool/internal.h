@@ -62,13 +62,13 @@ struct pool_child {
     unsigned handles;
     struct pool_job *job;
     bool written;          /* the job's frame, to its last byte */
-    struct claims *claims; /* owned; NULL: the child has no page, nothing can be staged */
+    bool soft_armed;       /* deadline is the soft limit; the hard one follows */
+    bool roomy;            /* in pool->roomy */
     uint32_t frame_count;  /* JOB frames written to it */
     uint32_t frames_past;  /* those before this one are answered, or were skipped */
+    struct claims *claims; /* owned; NULL: the child has no page, nothing can be staged */
     struct queue ahead;    /* staged behind `job`, in the order of their frames */
-    bool roomy;            /* in pool->roomy */
     double pace;           /* seconds that its jobs take lately */
-    bool soft_armed;       /* deadline is the soft limit; the hard one follows */
     uint64_t jobs;         /* sent to it */
     enum verdict_reason reason;
     int signal;      /* reason VERDICT_KILL_JOB: what was asked for */
