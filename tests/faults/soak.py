@@ -41,7 +41,7 @@ STEPS = 10
 STEP_SECONDS = 300.0
 # Connections live at most so long; a few of the cuts fall into their login.
 LIFE_SECONDS = 0.1
-SETTLE_SECONDS = 0.3
+SETTLE_SECONDS = 0.5
 CONNECTIONS = {"celeriac": 2, "celery": 1, "celery-late": 1}
 HEADINGS = ("tasks", "runs", "cuts", "fds", "RSS KiB", "PSS KiB", "children", "seconds")
 
@@ -148,14 +148,19 @@ class Soak:
     def _wait_links(self) -> None:
         wait_until(lambda: self._proxy.links() >= self._links, 60, "connections", pause=0.002)
 
+    def _stays_up(self) -> bool:
+        """True if all connections were up for a while: none is just logging in."""
+        accepted = self._proxy.accepted
+        time.sleep(SETTLE_SECONDS)
+        return self._proxy.accepted == accepted and self._proxy.links() >= self._links
+
     def _wait_done(self, client: Client) -> None:
         """Until the queue is empty and as many lines as tasks are there."""
         size = len(self._ids[0]) + 1
         wait_until(lambda: client.counts(QUEUE)[0] == 0
                    and self._file.stat().st_size // size >= len(self._ids), STEP_SECONDS,
                    "end of the step", pause=0.1)
-        self._wait_links()
-        time.sleep(SETTLE_SECONDS)  # for better figures: nothing waits for it
+        wait_until(self._stays_up, 60, "connections that stay up")
 
     def _measure(self, began: float) -> Figures:
         pid = self._worker.pid
