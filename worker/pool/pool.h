@@ -121,8 +121,8 @@ MUST_CHECK int pool_start(struct pool *pool);
 /* Queues the job (first in, first out), or sends it at once if a child is idle. on_ended never
  * comes from within. */
 void pool_submit(struct pool *pool, struct pool_job *job);
-/* Takes a job back that has not begun: true, and on_ended is not called. False if it has been sent
- * to a child (and, if it was staged there, has begun). */
+/* Takes a job back that is queued or staged: true, and on_ended is not called. False if it is a
+ * child's: it has begun, or was sent to an idle one. */
 bool pool_withdraw(struct pool *pool, struct pool_job *job);
 /* Kills the child that runs exactly this job, with `signal` first and SIGKILL after kill_timeout
  * (at once for SIGTERM, SIGINT and SIGHUP, which children ignore); ends later as POOL_TERMINATED.
