@@ -30,18 +30,26 @@ static struct piece expansion_of(char letter, const char *name, const char *host
     }
 }
 
+/* The piece that *text begins with, an expansion or a character; moves behind it. */
+static struct piece next_piece(const char **text, const char *name, const char *host)
+{
+    const char *start = *text;
+    if (*start == '%') {
+        struct piece expansion = expansion_of(start[1], name, host);
+        if (expansion.data != NULL) {
+            *text = start + 2;
+            return expansion;
+        }
+    }
+    *text = start + 1;
+    return (struct piece){start, 1};
+}
+
 int nodename_expand(const char *text, const char *name, const char *host, char *ret, size_t size)
 {
     size_t used = 0;
-    for (; *text != '\0'; text++) {
-        struct piece piece = {text, 1};
-        if (*text == '%') {
-            struct piece expansion = expansion_of(text[1], name, host);
-            if (expansion.data != NULL) {
-                piece = expansion;
-                text++;
-            }
-        }
+    while (*text != '\0') {
+        struct piece piece = next_piece(&text, name, host);
         if (used + piece.size >= size)
             return -1;
         memcpy(ret + used, piece.data, piece.size);

@@ -110,9 +110,13 @@ static enum settings_answer read_count(const struct setting *setting, const char
 
 static enum settings_answer read_seconds(const char *text, double *ret)
 {
+    if (is_none(text)) {
+        *ret = 0;
+        return SETTINGS_OK;
+    }
     char *end;
-    double number = is_none(text) ? 0 : strtod(text, &end);
-    if (!is_none(text) && (*end != '\0' || !(number >= 0 && number <= 1e9)))
+    double number = strtod(text, &end);
+    if (*end != '\0' || !(number >= 0 && number <= 1e9))
         return SETTINGS_ERROR;
     *ret = number;
     return SETTINGS_OK;

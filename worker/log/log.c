@@ -133,7 +133,8 @@ void log_line(enum log_level level, const char *format, ...)
         size += (size_t)length;
         line[size++] = '\n';
     } else {
-        memcpy(line + sizeof(line) - 4, "...\n", 4);
+        static const char cut[] = {'.', '.', '.', '\n'};
+        memcpy(line + sizeof(line) - sizeof(cut), cut, sizeof(cut));
         size = sizeof(line);
     }
     if (state.dropped > 0 && stderr_has_room())
