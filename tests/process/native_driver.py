@@ -223,17 +223,17 @@ class Native:
         """The forkserver's."""
         return self.popen.pid
 
-    def request_child(self, slot: int = 1, generation: int = 1) -> socket.socket:
-        """Send SPAWN; our end of the child's socket."""
+    def request_child(self, slot: int = 1, generation: int = 1, *more: int) -> socket.socket:
+        """Send SPAWN, with more descriptors behind the socket; our end of that."""
         ours, theirs = socket.socketpair()
         with theirs:
             socket.send_fds(self.server.sock, [pack(SPAWN, slot, generation)],
-                            [theirs.fileno()])
+                            [theirs.fileno(), *more])
         return ours
 
-    def spawn(self, slot: int = 1, generation: int = 1) -> Child:
+    def spawn(self, slot: int = 1, generation: int = 1, *more: int) -> Child:
         """A child that is ready."""
-        sock = self.request_child(slot, generation)
+        sock = self.request_child(slot, generation, *more)
         assert (spawned := self.server.expect(SPAWNED))[:2] == [slot, generation]
         child = Child(sock, slot, spawned[2])
         self.children.append(child)
