@@ -309,25 +309,53 @@ static void a_late_look_at_the_clock_kills_no_child_that_was_ready_in_time(void 
 
 /* --- pidfds --- */
 
+/* With every other pidfd missing, and all announcements waiting in the socket, the kernel hands
+ * over one child's pidfd with another child's frame. */
 static void children_are_told_apart_without_their_pidfds(void **state)
 {
     (void)state;
+    enum { CHILDREN = 6 };
     static const char *const words[] = {"no-pidfd", "odd-pidfd"};
     for (size_t i = 0; i < ARRAY_LEN(words); i++) {
         struct harness *harness = harness_new(WORDS(words[i]));
-        harness->config.concurrency = 6;
-        harness_start_ready(harness);
-        struct run *runs[6];
-        for (int j = 0; j < 6; j++)
+        harness->config.concurrency = CHILDREN;
+        harness_start(harness);
+        harness_until_spawned(harness, CHILDREN);
+        usleep(200000);
+        harness_until_ready(harness, CHILDREN);
+        struct run *runs[CHILDREN];
+        for (int j = 0; j < CHILDREN; j++)
             runs[j] = harness_start_job(harness, "hang");
-        assert_true(pool_kill_job(harness->pool, &runs[4]->job, SIGKILL));
-        harness_until_ended(harness, runs[4]);
-        assert_int_equal(runs[4]->ending.verdict, POOL_TERMINATED);
-        assert_int_equal(harness->ended, 1);
-        for (int j = 0; j < 6; j++)
-            assert_int_equal(harness_exists(runs[j]->started_pid), j != 4);
+        pool_pause(harness->pool);
+        for (unsigned j = 0; j < CHILDREN; j++) {
+            assert_true(pool_kill_job(harness->pool, &runs[j]->job, SIGKILL));
+            harness_until_ended(harness, runs[j]);
+            assert_int_equal(runs[j]->ending.verdict, POOL_TERMINATED);
+            assert_int_equal(harness->ended, j + 1);
+            for (unsigned k = 0; k < CHILDREN; k++)
+                assert_int_equal(harness_exists(runs[k]->started_pid), k > j);
+        }
         harness_free(harness);
     }
+}
+
+/* The socket is held by what the task left behind, and the forkserver does not reap. */
+static void a_death_that_only_the_pidfd_tells_is_noticed(void **state)
+{
+    (void)state;
+    struct harness *harness = harness_new(NULL);
+    harness_start_ready(harness);
+    pid_t server = harness_forkserver();
+    kill(server, SIGSTOP);
+    struct run *run = harness_submit(harness, "holder 2");
+    harness_until_ended(harness, run);
+    assert_int_equal(run->ending.verdict, POOL_LOST);
+    assert_true(run->ending.runtime < 1.9);
+    kill(server, SIGKILL);
+    pool_terminate(harness->pool);
+    harness_until_stopped(harness);
+    reap_unannounced_children();
+    harness_free(harness);
 }
 
 int main(void)
@@ -350,6 +378,7 @@ int main(void)
         cmocka_unit_test(a_child_that_is_not_ready_in_time_is_replaced),
         cmocka_unit_test(a_late_look_at_the_clock_kills_no_child_that_was_ready_in_time),
         cmocka_unit_test(children_are_told_apart_without_their_pidfds),
+        cmocka_unit_test(a_death_that_only_the_pidfd_tells_is_noticed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -259,7 +259,7 @@ def test_installed_package_builds_a_library(tmp_path: Path) -> None:
     assert (prefix / "libexec/celeriac/celeriac-native").exists()
     (tmp_path / "tasks.c").write_text(f'{RUN} CELERIAC_TASKS({{.name = "t", .run = run}})')
     (tmp_path / "CMakeLists.txt").write_text(CMAKE)
-    subprocess.run(["cmake", "-S", str(tmp_path), "-B", str(tmp_path / "b"),
+    subprocess.run(["cmake", "-G", "Ninja", "-S", str(tmp_path), "-B", str(tmp_path / "b"),
                     f"-DCMAKE_PREFIX_PATH={prefix}"], check=True, capture_output=True)
     subprocess.run(["cmake", "--build", str(tmp_path / "b")], check=True, capture_output=True)
     with Native(tmp_path / "b" / "libtasks.so") as native:

@@ -244,17 +244,18 @@ static void count(struct pool *pool, enum pool_verdict verdict)
     pool->stats.timed_out += verdict == POOL_TIME_LIMIT;
 }
 
-/* A claim page knows for certain what has begun; STARTED does if it was asked for. A child that
- * broke the protocol may have begun without our knowing. */
+/* STARTED knows for certain what has begun if it was asked for, and the claim page does otherwise.
+ * A child that broke the protocol may have begun without our knowing. */
 static struct verdict_facts facts_of(const struct pool_child *child)
 {
     const struct pool_job *job = child->job;
-    bool paged = child->claims != NULL;
-    bool begun = paged && !claims_withdraw(child->claims, job->frame);
+    bool asked = run_wants_started(job), paged = child->claims != NULL;
+    bool claimed = paged && !claims_withdraw(child->claims, job->frame);
+    bool begun = asked ? job->started_at > 0 : claimed;
     return (struct verdict_facts){.reason = child->reason,
                                   .written = child->written && !child->link.reset,
-                                  .want_started = paged || run_wants_started(job),
-                                  .started = begun || job->started_at > 0 || child->link.broken,
+                                  .want_started = asked || paged,
+                                  .started = begun || child->link.broken,
                                   .stopping = pool_stopping(child->pool),
                                   .returned = job->returned};
 }
