@@ -29,7 +29,7 @@ static bool has_bad_kwargs(const struct task_body_source *source, const struct b
     const msgpack_object *args = value_at(&body, 0);
     const msgpack_object *kwargs = value_at(&body, 1);
     const msgpack_object *embed = value_at(&body, 2);
-    return args != NULL && args->type == MSGPACK_OBJECT_ARRAY &&
+    return args != NULL && args->type == MSGPACK_OBJECT_ARRAY && kwargs != NULL &&
            kwargs->type != MSGPACK_OBJECT_MAP && embed != NULL &&
            (value_is_nil(embed) || embed->type == MSGPACK_OBJECT_MAP);
 }
