@@ -88,7 +88,6 @@ static bool apply_quiet(struct parse *parse, const char *value)
 static bool apply_task_events(struct parse *parse, const char *value)
 {
     (void)value;
-    parse->options->task_events = true;
     parse->warn("task events (-E) are not supported yet: none will be sent");
     return true;
 }
@@ -120,23 +119,16 @@ static bool apply_prefetch_multiplier(struct parse *parse, const char *value)
 static bool split_names(struct parse *parse, const char *value, char **ret_text,
                         struct setting_list *ret)
 {
-    struct setting_list list = {.count = 0};
     char *text = strdup(value);
-    char *rest;
-    for (char *item = text != NULL ? strtok_r(text, ",", &rest) : NULL; item != NULL;
-         item = strtok_r(NULL, ",", &rest)) {
-        if (list.count == SETTING_LIST_MAX) {
-            snprintf(parse->problem, sizeof(parse->problem), "more than %d queues are named",
-                     SETTING_LIST_MAX);
-            free(text);
-            return false;
-        }
-        list.items[list.count++] = item;
+    if (text == NULL || !setting_list_split(text, ",", ret)) {
+        snprintf(parse->problem, sizeof(parse->problem), "more than %d queues are named",
+                 SETTING_LIST_MAX);
+        free(text);
+        return false;
     }
     free(*ret_text);
     *ret_text = text;
-    *ret = list;
-    return text != NULL;
+    return true;
 }
 
 static bool apply_queues(struct parse *parse, const char *value)

@@ -16,7 +16,7 @@ struct options {
     const char *hostname;
     const char *logfile, *pidfile, *config;
     enum log_level loglevel;
-    bool purge, quiet, task_events;
+    bool purge, quiet;
     struct setting_list queues, exclude_queues;
     char *queues_text, *exclude_queues_text; /* owned: behind the lists */
 };

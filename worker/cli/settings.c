@@ -122,19 +122,24 @@ static enum settings_answer read_seconds(const char *text, double *ret)
     return SETTINGS_OK;
 }
 
-static enum settings_answer read_list(char *text, struct setting_list *ret)
+bool setting_list_split(char *text, const char *separators, struct setting_list *ret)
 {
     struct setting_list list = {.count = 0};
     char *rest;
-    /* Brackets and quotes are how the same list looks in a Python file. */
-    for (char *item = strtok_r(text, ", []'\"()", &rest); item != NULL;
-         item = strtok_r(NULL, ", []'\"()", &rest)) {
+    for (char *item = strtok_r(text, separators, &rest); item != NULL;
+         item = strtok_r(NULL, separators, &rest)) {
         if (list.count == SETTING_LIST_MAX)
-            return SETTINGS_ERROR;
+            return false;
         list.items[list.count++] = item;
     }
     *ret = list;
-    return SETTINGS_OK;
+    return true;
+}
+
+/* Brackets and quotes are how the same list looks in a Python file. */
+static enum settings_answer read_list(char *text, struct setting_list *ret)
+{
+    return setting_list_split(text, ", []'\"()", ret) ? SETTINGS_OK : SETTINGS_ERROR;
 }
 
 static enum settings_answer assign(struct settings *settings, size_t index, char *text)

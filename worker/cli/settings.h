@@ -67,6 +67,10 @@ enum settings_answer {
     SETTINGS_ERROR = -1, /* the value cannot be read: `message` says what would be right */
 };
 
+/* Cuts `text`, which the items then point into. False: more than SETTING_LIST_MAX of them, and *ret
+ * is untouched. */
+MUST_CHECK bool setting_list_split(char *text, const char *separators, struct setting_list *ret);
+
 void settings_init(struct settings *settings);
 void settings_done(struct settings *settings);
 

@@ -187,7 +187,7 @@ static const struct pool_handler pool_handler = {
 static void on_up(void *context, uint64_t epoch)
 {
     struct consumer *consumer = context;
-    consumer->epoch = epoch;
+    (void)epoch;
     log_info("%s ready.", consumer->config.nodename);
 }
 

@@ -38,7 +38,6 @@ struct consumer {
     struct registry registry;
     struct settlement settlement;
 
-    uint64_t epoch;          /* of the broker's connection; 0: none yet */
     bool blocked;            /* the server blocks publishers */
     struct request *stalled; /* results that wait for room, first in first out */
     struct request **stalled_end;
@@ -99,8 +98,7 @@ struct failure {
     double number;       /* the argument, if message is NULL and has_number */
     bool has_number;
 };
-/* Writes request->document, unless the request ignores results. Logs and leaves it empty when it
- * cannot. */
+/* Writes request->document; logs and leaves it empty when it cannot. */
 void document_write(struct request *request, const struct failure *failure);
 
 #endif
