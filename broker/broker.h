@@ -35,16 +35,28 @@ enum broker_error {
 };
 const char *broker_strerror(int error);
 
+/* One of several bindings of a queue; its exchange is declared durable. Strings as of broker_queue. */
+struct broker_binding {
+    const char *exchange, *exchange_type, *routing_key;
+    msgpack_object arguments; /* map, or nil */
+};
+
 /* A queue to declare, bind and consume (celery-wire.md 1.2, 1.3). All strings are borrowed for the
  * broker's life. */
 struct broker_queue {
     const char *name;
     const char *exchange;      /* "" = the default exchange: nothing is declared or bound */
-    const char *exchange_type; /* "direct", "topic", "fanout" */
+    const char *exchange_type; /* "direct", "topic", "fanout", "headers", or a plugin's */
     const char *routing_key;
     bool durable, auto_delete, exclusive;
-    msgpack_object arguments; /* map of x-arguments, or nil */
-    bool exchange_transient;  /* the exchange is not durable, as Celery's pidbox */
+    msgpack_object arguments; /* map of x-arguments, or nil; so are the next three */
+    msgpack_object exchange_arguments, binding_arguments, consumer_arguments;
+    bool exchange_transient;   /* the exchange is not durable, as Celery's pidbox */
+    bool exchange_auto_delete; /* the exchange goes with its last binding */
+    /* Where not NULL, the queue's bindings instead of the one to `exchange` (kombu's bindings=). */
+    const struct broker_binding *bindings;
+    size_t binding_count;
+    bool no_declare; /* nothing of it is declared or bound (kombu's no_declare): it must be there */
     bool no_ack; /* consumed outside the window and never settled (tag 0): remote control, events */
     bool declare_only; /* not consumed: a place to park messages; declared before anything is
                           published */

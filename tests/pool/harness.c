@@ -114,7 +114,7 @@ struct harness *harness_new(const char *const *words)
     for (size_t i = 0; words != NULL && words[i] != NULL; i++)
         harness->argv[i + 1] = words[i];
     harness->config = (struct pool_config){
-        .argv = harness->argv, .concurrency = 2, .start_timeout = 10, .kill_timeout = 2};
+        .argv = harness->argv, .concurrency = 2, .load_timeout = 10, .start_timeout = 10, .kill_timeout = 2};
     return harness;
 }
 

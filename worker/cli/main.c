@@ -26,6 +26,7 @@
 enum {
     EXIT_SYSTEM = 1,
     EXIT_USAGE = 2,
+    LOAD_SECONDS = 600, /* for the app's imports, which Celery does not limit at all */
     /* A signal that reaches us twice at once (once by itself, once through its group) is one
        signal. */
     ECHO_MS = 200,
@@ -258,6 +259,17 @@ static struct broker_config broker_config_of(const struct app *app)
     };
 }
 
+static struct pool_config pool_config_of(const struct app *app)
+{
+    return (struct pool_config){
+        .concurrency = app->concurrency,
+        .max_tasks_per_child = (unsigned)app->settings.worker_max_tasks_per_child,
+        .max_memory_per_child = (uint64_t)app->settings.worker_max_memory_per_child,
+        .start_timeout = app->settings.worker_proc_alive_timeout,
+        .kill_timeout = 1,
+    };
+}
+
 static void on_hello(void *context, const msgpack_object *description)
 {
     struct app *app = context;
@@ -274,7 +286,8 @@ static void on_hello(void *context, const msgpack_object *description)
         });
     struct consumer_config config = consumer_config_of(app);
     struct broker_config broker = broker_config_of(app);
-    if (consumer_connect(app->consumer, &config, &broker, results) != 0) {
+    struct pool_config pool = pool_config_of(app);
+    if (consumer_connect(app->consumer, &config, &pool, &broker, results) != 0) {
         log_critical("Out of memory");
         consumer_stop(app->consumer, CONSUMER_STOP_COLD, EXIT_SYSTEM);
     }
@@ -297,10 +310,7 @@ static int run(struct app *app)
 {
     struct pool_config pool = {
         .argv = app->runtime.argv,
-        .concurrency = app->concurrency,
-        .max_tasks_per_child = (unsigned)app->settings.worker_max_tasks_per_child,
-        .max_memory_per_child = (uint64_t)app->settings.worker_max_memory_per_child,
-        .start_timeout = app->settings.worker_proc_alive_timeout,
+        .load_timeout = LOAD_SECONDS,
         .kill_timeout = 1,
     };
     uv_loop_init(&app->loop);

@@ -322,9 +322,12 @@ int consumer_start(struct consumer *consumer)
 }
 
 int consumer_connect(struct consumer *consumer, const struct consumer_config *config,
-                     const struct broker_config *broker, const char *backend_url)
+                     const struct pool_config *pool, const struct broker_config *broker,
+                     const char *backend_url)
 {
     assert(consumer->state == CONSUMER_LOADING && consumer->broker == NULL);
+    if (pool_open(consumer->pool, pool) != 0)
+        return -ENOMEM;
     consumer->config = *config;
     consumer->sent_prefetch = config->prefetch;
     consumer->broker = broker_new(consumer->loop, broker, &broker_handler, consumer);

@@ -35,13 +35,13 @@ struct consumer_config {
         worker_lost_max_deliveries; /* losses of its process that a task may cost; at least 1 */
     unsigned prefetch;              /* concurrency x multiplier; 0 = unlimited */
     const struct serializer *result_serializer;
-    const struct serializer *const *accept_content; /* NULL at the end */
+    /* NULL at the end. NULL altogether: the runtime decides (HELLO's `records`). */
+    const struct serializer *const *accept_content;
     bool result_persistent;
 };
 
 struct consumer_handler {
-    /* A forkserver has loaded the app. The first time: answer with consumer_connect or
-     * consumer_stop. */
+    /* The first forkserver has loaded the app: answer with consumer_connect or consumer_stop. */
     void (*on_hello)(void *context, const msgpack_object *description);
     /* Everything is down; consumer_free may be called. `exit_status` is the process's: 0, 1 (broker
      * or system), 2 (the app cannot be loaded). */
@@ -57,10 +57,15 @@ void consumer_free(struct consumer *consumer);
 /* Starts the pool. 0 or a negative errno: the runtime's program cannot be executed. */
 MUST_CHECK int consumer_start(struct consumer *consumer);
 
-/* Opens the broker and, once the first child is ready to come, consumes. Call once. 0 or -ENOMEM.
- */
+/* Opens the pool (pool_open with `pool`) and the broker, and consumes. `backend_url` is where documents go that
+ * the runtime leaves to us. Call once. 0 or -ENOMEM. */
 MUST_CHECK int consumer_connect(struct consumer *consumer, const struct consumer_config *config,
-                                const struct broker_config *broker, const char *backend_url);
+                                const struct pool_config *pool, const struct broker_config *broker,
+                                const char *backend_url);
+
+/* Sends a signal of Celery's (PROTOCOL.md "Signals") to the app's handlers, if it has any;
+ * `arguments` is a map or NULL. */
+void consumer_signal(struct consumer *consumer, const char *name, const msgpack_object *arguments);
 
 enum consumer_stop_mode {
     CONSUMER_STOP_WARM, /* running tasks end, the others go back to the broker */

@@ -93,7 +93,7 @@ int forkserver_start(struct pool *pool)
         goto fail;
     }
     server->pool = pool;
-    server->deadline = pool_now() + pool->config.start_timeout;
+    server->deadline = pool_now() + pool->config.load_timeout;
     pool->server = server;
     pool->handles++;
     pool->stats.forkservers++;

@@ -63,16 +63,29 @@ struct pool *pool_new(uv_loop_t *loop, const struct pool_config *config,
     pool->config = *config;
     pool->handler = *handler;
     pool->context = context;
-    pool->memory_limited = config->max_memory_per_child > 0;
     pool->timer_due = INFINITY;
     LIST_INIT(&pool->children);
     LIST_INIT(&pool->idle);
     LIST_INIT(&pool->roomy);
-    if (slot_open(pool, config->concurrency) != 0) {
+    if (config->concurrency > 0 && pool_open(pool, config) != 0) {
         pool_free(pool);
         return NULL;
     }
     return pool;
+}
+
+int pool_open(struct pool *pool, const struct pool_config *config)
+{
+    assert(pool->slot_count == 0 && config->concurrency > 0);
+    struct pool_config opened = *config;
+    opened.argv = pool->config.argv;
+    opened.load_timeout = pool->config.load_timeout;
+    pool->config = opened;
+    pool->memory_limited = config->max_memory_per_child > 0;
+    if (slot_open(pool, config->concurrency) != 0)
+        return -ENOMEM;
+    pool_settle(pool);
+    return 0;
 }
 
 void pool_free(struct pool *pool)

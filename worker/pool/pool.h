@@ -30,15 +30,18 @@
 struct pool;
 struct pool_child;
 
+/* Bytes of SIGNAL frames that may wait for a forkserver that is busy. */
+#define POOL_SIGNALS_MAX ((size_t)4 * 1024 * 1024)
+
 struct pool_config {
     /* The forkserver's program (looked up in PATH) and arguments, NULL at the end; its socket is
      * descriptor 3. */
     const char *const *argv;
-    unsigned concurrency;          /* slots; at least 1 */
+    unsigned concurrency;          /* slots; 0: pool_open will say */
     unsigned max_tasks_per_child;  /* jobs; 0 = no limit */
     uint64_t max_memory_per_child; /* KiB resident after a job; 0 = no limit */
-    /* Seconds: from the forkserver's start to HELLO, from SPAWN to READY, from JOB to STARTED. */
-    double start_timeout;
+    double load_timeout;           /* seconds from the forkserver's start to HELLO: for imports */
+    double start_timeout;          /* seconds from SPAWN to READY, from JOB to STARTED */
     /* Seconds that a process has to leave after LEAVE or a signal, before the next step. */
     double kill_timeout;
 };
@@ -117,6 +120,16 @@ void pool_free(struct pool *pool);
 /* Starts the forkserver; children follow its HELLO. 0 or a negative errno (the program cannot be
  * executed). */
 MUST_CHECK int pool_start(struct pool *pool);
+
+/* Gives a pool that was made without concurrency its size and limits, which an app's own settings
+ * may decide: call it once, in or after the first on_hello; until then there are no children. Reads
+ * everything of `config` but argv and load_timeout. 0 or -ENOMEM. */
+MUST_CHECK int pool_open(struct pool *pool, const struct pool_config *config);
+
+/* Sends a SIGNAL frame to the forkserver; `arguments` is a packed map, borrowed for the call. False:
+ * it cannot be delivered (no forkserver is up, or POOL_SIGNALS_MAX bytes wait for it already), and
+ * is dropped. */
+bool pool_signal(struct pool *pool, const char *name, struct bytes arguments);
 
 /* Queues the job (first in, first out), or sends it at once if a child is idle. on_ended never
  * comes from within. */

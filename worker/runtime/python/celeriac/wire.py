@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Frames of the pool protocol over one socket, with the descriptors that come and go with them.
+
+Knows no Celery. Errors: OSError from the socket, ProtocolError for what no frame may be.
+"""
+
+import array
+import socket
+import struct
+
+import msgpack
+
+PROTOCOL = 1
+FRAME_MAX = 136 * 1024 * 1024
+READ_SIZE = 64 * 1024
+DESCRIPTORS_MAX = 4
+
+SPAWN, JOB, LEAVE, SIGNAL = 1, 2, 3, 4
+HELLO, SPAWNED, EXITED, ERROR = 16, 17, 18, 19
+READY, STARTED, RESULT = 32, 33, 34
+
+JOB_WANT_STARTED, JOB_WANT_RSS = 1, 2
+RESULT_RETIRING = 1
+
+_length = struct.Struct(">I")
+
+
+class ProtocolError(Exception):
+    """The main process sent what is no frame."""
+
+
+def pack(*elements):
+    """A whole frame: elements are the type and what belongs to it.
+
+    Text that came with lone surrogates (an AMQP header that is not UTF-8) leaves as it came.
+    """
+    packed = msgpack.packb(elements, use_bin_type=True, unicode_errors="surrogateescape")
+    return _length.pack(len(packed)) + packed
+
+
+class Channel:
+    """Whole frames over a blocking stream socket."""
+
+    def __init__(self, sock):
+        self.sock = sock
+        self._data = bytearray()
+        self._descriptors = []
+
+    def fileno(self):
+        """For select."""
+        return self.sock.fileno()
+
+    def send(self, *elements, descriptor=None):
+        """Write one frame, with a descriptor beside its first byte if there is one."""
+        data = pack(*elements)
+        if descriptor is not None:
+            rights = array.array("i", [descriptor])
+            sent = self.sock.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+            data = data[sent:]
+        self.sock.sendall(data)
+
+    def receive(self):
+        """The next frame as a list, waiting for it; None at the end of the stream."""
+        while True:
+            frame = self.pop()
+            if frame is not None:
+                return frame
+            if not self.fill():
+                return None
+
+    def pop(self):
+        """The next frame if all of it has been read, else None."""
+        if len(self._data) < _length.size:
+            return None
+        (size,) = _length.unpack_from(self._data)
+        if size > FRAME_MAX:
+            raise ProtocolError(f"a frame of {size} bytes")
+        end = _length.size + size
+        if len(self._data) < end:
+            return None
+        with memoryview(self._data) as view:
+            frame = msgpack.unpackb(view[_length.size:end], raw=False, strict_map_key=False,
+                                    unicode_errors="surrogateescape",
+                                    max_bin_len=FRAME_MAX, max_str_len=FRAME_MAX)
+        del self._data[:end]
+        return frame
+
+    def fill(self):
+        """Read once, waiting if need be. False at the end of the stream."""
+        data, ancillary, _, _ = self.sock.recvmsg(
+            READ_SIZE, socket.CMSG_SPACE(DESCRIPTORS_MAX * array.array("i").itemsize),
+            socket.MSG_CMSG_CLOEXEC)
+        for level, kind, content in ancillary:
+            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                numbers = array.array("i")
+                numbers.frombytes(content[:len(content) - len(content) % numbers.itemsize])
+                self._descriptors.extend(numbers)
+        self._data += data
+        return bool(data)
+
+    def take_descriptor(self):
+        """The oldest descriptor that has come and was not taken yet; the caller closes it."""
+        if not self._descriptors:
+            raise ProtocolError("a descriptor is missing")
+        return self._descriptors.pop(0)
