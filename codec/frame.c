@@ -27,10 +27,11 @@ struct shape {
 
 static const struct shape shapes[] = {
     [FRAME_SPAWN] = {"SPAWN", "uu"},      [FRAME_JOB] = {"JOB", "uumb"},
-    [FRAME_LEAVE] = {"LEAVE", ""},        [FRAME_HELLO] = {"HELLO", "um"},
-    [FRAME_SPAWNED] = {"SPAWNED", "uuu"}, [FRAME_EXITED] = {"EXITED", "uuuum"},
-    [FRAME_ERROR] = {"ERROR", "s"},       [FRAME_READY] = {"READY", "u"},
-    [FRAME_STARTED] = {"STARTED", "u"},   [FRAME_RESULT] = {"RESULT", "uuumb"},
+    [FRAME_LEAVE] = {"LEAVE", ""},        [FRAME_SIGNAL] = {"SIGNAL", "sm"},
+    [FRAME_HELLO] = {"HELLO", "um"},      [FRAME_SPAWNED] = {"SPAWNED", "uuu"},
+    [FRAME_EXITED] = {"EXITED", "uuuum"}, [FRAME_ERROR] = {"ERROR", "s"},
+    [FRAME_READY] = {"READY", "u"},       [FRAME_STARTED] = {"STARTED", "u"},
+    [FRAME_RESULT] = {"RESULT", "uuumb"},
 };
 
 static const char *kind_name(char kind)

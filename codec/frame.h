@@ -25,6 +25,8 @@ enum frame_type {
     /* main process -> child */
     FRAME_JOB = 2,   /* [2, job, flags, request, body] */
     FRAME_LEAVE = 3, /* [3] */
+    /* main process -> forkserver */
+    FRAME_SIGNAL = 4, /* [4, name, arguments] */
     /* forkserver -> main process */
     FRAME_HELLO = 16,   /* [16, protocol, {"runtime", "tasks", "settings"}] */
     FRAME_SPAWNED = 17, /* [17, slot, generation, pid], with the child's pidfd as SCM_RIGHTS */
@@ -102,6 +104,8 @@ MUST_CHECK int frame_write_spawn(struct buffer *buffer, uint32_t slot, uint32_t 
 MUST_CHECK int frame_write_job(struct buffer *buffer, uint64_t job, uint32_t flags,
                                struct bytes request, size_t body_size);
 MUST_CHECK int frame_write_leave(struct buffer *buffer);
+/* `arguments` is one packed msgpack map. */
+MUST_CHECK int frame_write_signal(struct buffer *buffer, const char *name, struct bytes arguments);
 /* `description` is one packed msgpack map. */
 MUST_CHECK int frame_write_hello(struct buffer *buffer, struct bytes description);
 MUST_CHECK int frame_write_spawned(struct buffer *buffer, uint32_t slot, uint32_t generation,

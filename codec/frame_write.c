@@ -73,6 +73,12 @@ static void put_key(struct draft *draft, const char *key)
     put_bytes(draft, key, length);
 }
 
+static void put_str(struct draft *draft, const char *text, size_t length)
+{
+    put_number(draft, 0xdb, length, 4);
+    put_bytes(draft, text, length);
+}
+
 /* Begins a frame with `elements` elements behind its type, and room for `size` bytes of ready-made
  * content. */
 static int draft_begin(struct draft *draft, struct buffer *buffer, enum frame_type type,
@@ -189,8 +195,21 @@ int frame_write_error(struct buffer *buffer, const char *text)
     int rc = draft_begin(&draft, buffer, FRAME_ERROR, 1, length);
     if (rc != 0)
         return rc;
-    put_number(&draft, 0xdb, length, 4);
-    put_bytes(&draft, text, length);
+    put_str(&draft, text, length);
+    return draft_end(&draft, 0);
+}
+
+int frame_write_signal(struct buffer *buffer, const char *name, struct bytes arguments)
+{
+    struct draft draft;
+    size_t length = strlen(name);
+    if (arguments.size > FRAME_MAX)
+        return CODEC_ETOOBIG;
+    int rc = draft_begin(&draft, buffer, FRAME_SIGNAL, 2, length + arguments.size);
+    if (rc != 0)
+        return rc;
+    put_str(&draft, name, length);
+    put_bytes(&draft, arguments.data, arguments.size);
     return draft_end(&draft, 0);
 }
 

@@ -120,8 +120,11 @@ int main(int argc, char **argv)
                           .children = (unsigned)argument(argc, argv, 2, 2)};
     unsigned long waiting = argument(argc, argv, 3, 100), size = argument(argc, argv, 4, 80);
     double limit = (double)argument(argc, argv, 5, 0);
-    struct pool_config config = {
-        .argv = words, .concurrency = bench.children, .load_timeout = 10, .start_timeout = 10, .kill_timeout = 10};
+    struct pool_config config = {.argv = words,
+                                 .concurrency = bench.children,
+                                 .load_timeout = 10,
+                                 .start_timeout = 10,
+                                 .kill_timeout = 10};
     if (argument(argc, argv, 6, 0) != 0)
         words[1] = "ahead";
     uv_timer_t timer;

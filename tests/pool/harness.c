@@ -113,8 +113,11 @@ struct harness *harness_new(const char *const *words)
     harness->argv[0] = SCRIPTED;
     for (size_t i = 0; words != NULL && words[i] != NULL; i++)
         harness->argv[i + 1] = words[i];
-    harness->config = (struct pool_config){
-        .argv = harness->argv, .concurrency = 2, .load_timeout = 10, .start_timeout = 10, .kill_timeout = 2};
+    harness->config = (struct pool_config){.argv = harness->argv,
+                                           .concurrency = 2,
+                                           .load_timeout = 10,
+                                           .start_timeout = 10,
+                                           .kill_timeout = 2};
     return harness;
 }
 

@@ -13,6 +13,7 @@
  *   no-pidfd            sends no pidfds;  odd-pidfd: sends every other one
  *   no-fork             answers no SPAWN;  fork-fails: reports every fork as failed
  *   no-leave            ignores LEAVE and EOF
+ *   log FILE            appends a line for each SPAWN and SIGNAL: "spawn", or its name and size
  *   ahead               says in HELLO that children know the claim page
  * and for children:
  *   unready N           the first N never become ready: they exit with 9
@@ -23,8 +24,10 @@
  *   stay                does not leave at LEAVE and EOF */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,6 +74,28 @@ static void close_both(const int *descriptors)
         close(descriptors[1]);
 }
 
+static void write_log(const char *format, ...)
+{
+    char line[128];
+    va_list arguments;
+    if (script.log == NULL)
+        return;
+    va_start(arguments, format);
+    int size = vsnprintf(line, sizeof(line), format, arguments);
+    va_end(arguments);
+    int fd = open(script.log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (fd < 0 || write(fd, line, (size_t)size) != size)
+        scripted_die("log");
+    close(fd);
+}
+
+static void note_signal(const struct frame *frame)
+{
+    struct text name = frame_text(frame, 1), data = {NULL, 0};
+    bool has_data = value_as_text(value_get(frame_value(frame, 2), "data"), &data);
+    write_log("%.*s %zu\n", (int)name.size, name.data, has_data ? data.size : 0);
+}
+
 static void spawn(const struct frame *frame, const int *descriptors)
 {
     struct member member = {.slot = (uint32_t)frame_uint(frame, 1),
@@ -78,6 +103,7 @@ static void spawn(const struct frame *frame, const int *descriptors)
     pid_t server = getpid();
     if (descriptors[0] < 0 || script.ahead != (descriptors[1] >= 0))
         scripted_die("SPAWN without a socket, or with another page than it should have");
+    write_log("spawn\n");
     if (script.no_fork)
         return;
     if (script.fork_fails) {
@@ -147,12 +173,13 @@ static void serve(int signals)
 {
     struct frame_reader reader;
     struct frame frame;
+    int descriptors[2] = {-1, -1}; /* of a SPAWN that is not whole yet */
     if (!frame_reader_init(&reader))
         scripted_die("reader");
     for (;;) {
         struct pollfd polled[] = {{CHANNEL, POLLIN, 0}, {signals, POLLIN, 0}};
         struct signalfd_siginfo info;
-        int descriptors[2] = {-1, -1}, rc;
+        int rc;
         poll(polled, 2, -1);
         if (polled[1].revents != 0 && read(signals, &info, sizeof(info)) > 0)
             while (reap())
@@ -164,6 +191,10 @@ static void serve(int signals)
         while ((rc = frame_reader_next(&reader, &frame, NULL)) == 1) {
             if (frame.type == FRAME_LEAVE)
                 leave();
+            if (frame.type == FRAME_SIGNAL) {
+                note_signal(&frame);
+                continue;
+            }
             spawn(&frame, descriptors);
             descriptors[0] = descriptors[1] = -1;
         }
@@ -244,6 +275,8 @@ static void parse(char **words)
             script.ahead = true;
         else if (strcmp(word, "journal") == 0)
             script.journal = parse_one(words, &i);
+        else if (strcmp(word, "log") == 0)
+            script.log = parse_one(words, &i);
         else if (strcmp(word, "stay") == 0)
             script.stay = true;
         else if (strcmp(word, "exit") == 0)

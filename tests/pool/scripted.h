@@ -15,7 +15,7 @@ struct script {
     bool no_hello, odd_frame, no_pidfd, odd_pidfd, no_fork, fork_fails, no_leave, stay, ahead;
     int exit_with, protocol;
     unsigned long unready, mute, rss;
-    const char *error, *excuse, *journal;
+    const char *error, *excuse, *journal, *log;
 };
 
 /* Ends the process, as perror. */

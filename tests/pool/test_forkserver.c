@@ -49,7 +49,7 @@ static void the_first_one_that_fails_says_why_and_is_not_replaced(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(failures); i++) {
         struct harness *harness = harness_new(failures[i].words);
-        harness->config.start_timeout = 0.3;
+        harness->config.load_timeout = 0.3;
         harness_start(harness);
         struct run *run = harness_submit(harness, "ok");
         harness_until(harness, has_failed, NULL, 5);

@@ -50,6 +50,7 @@ static const struct golden {
     {"SPAWN", BYTES("\0\0\0\x06\x93\x01\x02\xcd\x01\x00")},
     {"JOB", BYTES("\0\0\0\x0f\x95\x02\x07\x01\x81\xa1k\x05\xc6\0\0\0\x02hi")},
     {"LEAVE", BYTES("\0\0\0\x02\x91\x03")},
+    {"SIGNAL", BYTES("\0\0\0\x12\x93\x04\xdb\0\0\0\x05ready\x81\xa3sig\x01")},
     {"HELLO", BYTES("\0\0\0\x04\x93\x10\x01\x80")},
     {"SPAWNED", BYTES("\0\0\0\x09\x94\x11\x02\x03\xce\x00\x01\x11\x70")},
     {"ERROR", BYTES("\0\0\0\x0a\x92\x13\xdb\0\0\0\x03why")},
@@ -69,6 +70,8 @@ static int write_frame(const char *name, struct buffer *buffer)
     }
     if (strcmp(name, "LEAVE") == 0)
         return frame_write_leave(buffer);
+    if (strcmp(name, "SIGNAL") == 0)
+        return frame_write_signal(buffer, "ready", BYTES("\x81\xa3sig\x01"));
     if (strcmp(name, "HELLO") == 0)
         return frame_write_hello(buffer, BYTES("\x80"));
     if (strcmp(name, "SPAWNED") == 0)
@@ -148,6 +151,19 @@ static void gives_the_elements_of_a_job(void **state)
     assert_memory_equal(body.data, "hi", 2);
 }
 
+static void gives_the_elements_of_a_signal(void **state)
+{
+    struct frame_reader *reader = *state;
+    struct frame frame;
+    feed(reader, golden[3].bytes.data, golden[3].bytes.size);
+    assert_int_equal(frame_reader_next(reader, &frame, NULL), 1);
+    assert_int_equal(frame.type, FRAME_SIGNAL);
+    assert_true(text_equal(frame_text(&frame, 1), "ready"));
+    int64_t number;
+    assert_true(value_as_int(value_get(frame_value(&frame, 2), "sig"), &number));
+    assert_int_equal(number, 1);
+}
+
 static void gives_the_usage_of_an_exit(void **state)
 {
     struct frame_reader *reader = *state;
@@ -193,6 +209,9 @@ static const struct bad {
     {BYTES("\0\0\0\x03\x92\x21\xa0"), CODEC_ETYPE, "unsigned"},
     {BYTES("\0\0\0\x03\x92\x13\x05"), CODEC_ETYPE, "str"},
     {BYTES("\0\0\0\x04\x93\x10\x01\x90"), CODEC_ETYPE, "map"},
+    {BYTES("\0\0\0\x04\x93\x04\x01\x80"), CODEC_ETYPE, "element 1 of a SIGNAL frame is not a str"},
+    {BYTES("\0\0\0\x04\x93\x04\xa0\xc0"), CODEC_ETYPE, "element 2 of a SIGNAL frame is not a map"},
+    {BYTES("\0\0\0\x03\x92\x04\xa0"), CODEC_ETYPE, "a SIGNAL frame has 2 elements, not 3"},
     {BYTES("\0\0\0\x07\x96\x22\x01\0\0\x80\xa0"), CODEC_ETYPE, "bin"},
     {BYTES("\0\0\0\x03\x91\x03\x00"), CODEC_EINVALID, "behind"},
     {BYTES("\0\0\0\x03\x92\x21\xc1"), CODEC_EINVALID, "STARTED"},
@@ -347,6 +366,10 @@ static void writers_refuse_what_is_beyond_the_limit(void **state)
     assert_int_equal(frame_write_job(&buffer, 1, 0, BYTES("\x80"), SIZE_MAX), CODEC_ETOOBIG);
     struct frame_result result = {.report = {"", FRAME_MAX}};
     assert_int_equal(frame_write_result(&buffer, &result), CODEC_ETOOBIG);
+    struct bytes arguments = {"", FRAME_MAX};
+    assert_int_equal(frame_write_signal(&buffer, "x", arguments), CODEC_ETOOBIG);
+    arguments.size = SIZE_MAX;
+    assert_int_equal(frame_write_signal(&buffer, "x", arguments), CODEC_ETOOBIG);
     assert_int_equal(buffer.size, size);
     assert_int_equal(frame_write_job(&buffer, 1, 0, BYTES("\x80"), FRAME_MAX - 16), 0);
     buffer_done(&buffer);
@@ -381,6 +404,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(reads_every_frame_byte_by_byte, setup, teardown),
         cmocka_unit_test_setup_teardown(gives_out_frames_that_came_in_one_read, setup, teardown),
         cmocka_unit_test_setup_teardown(gives_the_elements_of_a_job, setup, teardown),
+        cmocka_unit_test_setup_teardown(gives_the_elements_of_a_signal, setup, teardown),
         cmocka_unit_test_setup_teardown(gives_the_usage_of_an_exit, setup, teardown),
         cmocka_unit_test(refuses_what_is_no_frame),
         cmocka_unit_test_setup_teardown(ignores_elements_of_a_later_protocol, setup, teardown),

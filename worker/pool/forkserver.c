@@ -23,6 +23,10 @@
 
 enum { CHANNEL = 3 }; /* its descriptor of our socket */
 
+/* Bytes that the kernel keeps for it (about twice that, with its own overhead): what it has not
+ * read yet, no SPAWN can overtake any more. */
+enum { UNREAD_MAX = 8192 };
+
 /* --- start --- */
 
 /* No descriptor of ours but the socket, no ignored or blocked signal of ours, and out of reach of
@@ -73,15 +77,25 @@ static void wait_for_killed(pid_t pid)
         continue;
 }
 
+static int make_sockets(int *ret)
+{
+    int unread = UNREAD_MAX;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ret) != 0)
+        return -errno;
+    setsockopt(ret[0], SOL_SOCKET, SO_SNDBUF, &unread, sizeof(unread));
+    return 0;
+}
+
 static const struct link_handler link_handler;
 
 int forkserver_start(struct pool *pool)
 {
     int sockets[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0)
-        return -errno;
+    int rc = make_sockets(sockets);
+    if (rc != 0)
+        return rc;
     struct forkserver *server = calloc(1, sizeof(*server));
-    int rc = server == NULL ? -ENOMEM : spawn(pool->config.argv, sockets[1], &server->pid);
+    rc = server == NULL ? -ENOMEM : spawn(pool->config.argv, sockets[1], &server->pid);
     close(sockets[1]);
     if (rc != 0) {
         close(sockets[0]);
@@ -92,6 +106,7 @@ int forkserver_start(struct pool *pool)
         wait_for_killed(server->pid);
         goto fail;
     }
+    signals_init(&server->signals);
     server->pool = pool;
     server->deadline = pool_now() + pool->config.load_timeout;
     pool->server = server;
@@ -107,6 +122,7 @@ fail:
 static void on_abandoned(uv_handle_t *handle)
 {
     struct forkserver *server = CONTAINER_OF(handle, struct forkserver, link.poll);
+    signals_done(&server->signals);
     link_done(&server->link);
     free(server);
 }
@@ -246,6 +262,15 @@ int forkserver_spawn(struct forkserver *server, const struct pool_child *child,
     return link_pass(&server->link, descriptors, count);
 }
 
+bool forkserver_signal(struct forkserver *server, const char *name, struct bytes arguments)
+{
+    if (server->state != SERVER_UP ||
+        !signals_add(&server->signals, &server->link, name, arguments))
+        return false;
+    signals_send(&server->signals, &server->link);
+    return true;
+}
+
 static void set_deadline(struct forkserver *server)
 {
     server->deadline = pool_now() + server->pool->config.kill_timeout;
@@ -268,7 +293,8 @@ void forkserver_leave(struct forkserver *server)
 {
     if (server->state >= SERVER_LEAVING)
         return;
-    if (frame_write_leave(&server->link.output) != 0 ||
+    if (signals_hand_over(&server->signals, &server->link) != 0 ||
+        frame_write_leave(&server->link.output) != 0 ||
         link_send(&server->link, (struct bytes){NULL, 0}) != 0) {
         forkserver_kill(server, NULL);
         return;
@@ -290,7 +316,10 @@ static void on_end(struct link *link, enum link_status status)
 
 static void on_sent(struct link *link)
 {
-    pool_settle(CONTAINER_OF(link, struct forkserver, link)->pool);
+    struct forkserver *server = CONTAINER_OF(link, struct forkserver, link);
+    pool_settle(server->pool);
+    if (server->state == SERVER_UP)
+        signals_send(&server->signals, link);
 }
 
 static const struct link_handler link_handler = {on_frame, on_end, on_sent, true};
@@ -353,7 +382,7 @@ void forkserver_expired(struct forkserver *server, double now)
     if (server->deadline <= 0 || server->deadline > now)
         return;
     char why[64];
-    snprintf(why, sizeof(why), "it was not ready within %g s", server->pool->config.start_timeout);
+    snprintf(why, sizeof(why), "it was not ready within %g s", server->pool->config.load_timeout);
     if (server->state == SERVER_DYING)
         forkserver_exited(server, NULL);
     else

@@ -14,6 +14,8 @@ bool forkserver_ready(const struct forkserver *server);
 /* Hands a socket, and maybe a claim page (borrowed), to a new child. 0 or a negative errno. */
 MUST_CHECK int forkserver_spawn(struct forkserver *server, const struct pool_child *child,
                                 const int *descriptors, size_t count);
+/* False: it is not up, or too much waits for it. */
+bool forkserver_signal(struct forkserver *server, const char *name, struct bytes arguments);
 void forkserver_leave(struct forkserver *server);
 void forkserver_kill(struct forkserver *server, const char *why);
 /* It has ended. `status` NULL: nobody knows how. */

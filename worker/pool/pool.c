@@ -333,6 +333,11 @@ void pool_settle(struct pool *pool)
     dispatch_round(pool);
 }
 
+bool pool_signal(struct pool *pool, const char *name, struct bytes arguments)
+{
+    return pool->server != NULL && forkserver_signal(pool->server, name, arguments);
+}
+
 /* --- figures --- */
 
 void pool_get_stats(const struct pool *pool, struct pool_stats *ret)
