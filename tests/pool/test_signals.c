@@ -36,11 +36,10 @@ static const char *log_next(struct log *log)
     return log->line;
 }
 
-static void log_remove(struct log *log)
+static void log_close(struct log *log)
 {
     if (log->file != NULL)
         fclose(log->file);
-    unlink(log->path);
 }
 
 /* {"data": a str of `size` bytes}. */
@@ -85,8 +84,9 @@ static void they_arrive_in_their_order_before_the_forkserver_leaves(void **state
     assert_string_equal(log_next(&log), "task_received 200000");
     assert_string_equal(log_next(&log), "worker_shutting_down 3");
     assert_null(log_next(&log));
+    log_close(&log);
     harness_free(harness);
-    log_remove(&log);
+    unlink(log.path);
 }
 
 static void none_is_taken_where_no_forkserver_is_up(void **state)
@@ -162,8 +162,9 @@ static void a_busy_forkserver_gets_as_many_as_may_wait_and_no_more(void **state)
     for (unsigned i = 0; i < count; i++)
         assert_string_equal(log_next(&log), "task_received 4000");
     assert_string_equal(log_next(&log), "last 0");
+    log_close(&log);
     harness_free(harness);
-    log_remove(&log);
+    unlink(log.path);
 }
 
 static void a_spawn_overtakes_those_that_wait(void **state)
@@ -189,8 +190,9 @@ static void a_spawn_overtakes_those_that_wait(void **state)
         before++;
     print_message("%u of %u came before the SPAWN\n", before, count);
     assert_true(before < count / 20);
+    log_close(&log);
     harness_free(harness);
-    log_remove(&log);
+    unlink(log.path);
 }
 
 static void one_that_is_larger_than_the_bound_goes_alone(void **state)
@@ -215,8 +217,9 @@ static void one_that_is_larger_than_the_bound_goes_alone(void **state)
     log_next(&log);
     assert_string_equal(log_next(&log), "large 5000000");
     assert_string_equal(log_next(&log), "small 1");
+    log_close(&log);
     harness_free(harness);
-    log_remove(&log);
+    unlink(log.path);
 }
 
 static void they_die_with_the_forkserver_that_they_wait_for(void **state)
@@ -236,8 +239,9 @@ static void they_die_with_the_forkserver_that_they_wait_for(void **state)
     harness_until(harness, is_written, &expected, 10);
     assert_string_equal(log_next(&log), "spawn");
     assert_string_equal(log_next(&log), "after 0");
+    log_close(&log);
     harness_free(harness);
-    log_remove(&log);
+    unlink(log.path);
 }
 
 int main(void)
