@@ -31,6 +31,8 @@ static void on_hello(void *context, const msgpack_object *description)
     assert_true(value_as_text(value_get(description, "runtime"), &runtime));
     assert_true(text_equal(runtime, "scripted"));
     harness->hellos++;
+    if (harness->on_hello != NULL)
+        harness->on_hello(harness);
 }
 
 static bool on_dispatch(void *context, struct pool_job *job)

@@ -44,6 +44,7 @@ struct harness {
     unsigned errors;
     bool refuse_dispatch;
     void (*on_ended)(struct harness *harness, struct run *run); /* NULL: nothing more */
+    void (*on_hello)(struct harness *harness);                  /* likewise */
     void *user;
 };
 

@@ -127,8 +127,8 @@ MUST_CHECK int pool_start(struct pool *pool);
 MUST_CHECK int pool_open(struct pool *pool, const struct pool_config *config);
 
 /* Sends a SIGNAL frame to the forkserver; `arguments` is a packed map, borrowed for the call.
- * False: it cannot be delivered (no forkserver is up, or more than POOL_SIGNALS_MAX bytes would wait
- * for it; a larger one is taken if it is alone), and is dropped. */
+ * False: it cannot be delivered (no forkserver is up, or POOL_SIGNALS_MAX bytes wait for it
+ * already; a larger one is taken if it is alone), and is dropped. */
 bool pool_signal(struct pool *pool, const char *name, struct bytes arguments);
 
 /* Queues the job (first in, first out), or sends it at once if a child is idle. on_ended never
