@@ -4,8 +4,11 @@
 
 /* The claim page of PROTOCOL.md: memory shared by the main process and one child, with a word for
  * each JOB frame that is under way. Whoever changes the word from STAGED has the job: the child by
- * beginning it, the main process by taking it back. Since only one exchange can find STAGED, a job
- * that was taken back never begins, and one that cannot be taken back has begun. */
+ * beginning it, the main process by taking it back. Since only one of them can find STAGED, a job
+ * that was taken back never begins, and one that cannot be taken back has begun.
+ *
+ * Our child compares and exchanges. One that has no such operation may set the lowest bit instead,
+ * which makes BEGUN of STAGED and REFUSED of WITHDRAWN. */
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -19,7 +22,12 @@ enum { CLAIMS_PAGE_SIZE = 4096, CLAIMS_WORDS = 64 };
  * used again before both sides are done with them. */
 enum { CLAIMS_UNDER_WAY = 16 };
 
-enum claims_word { CLAIMS_STAGED = 0, CLAIMS_BEGUN = 1, CLAIMS_WITHDRAWN = 2 };
+enum claims_word {
+    CLAIMS_STAGED = 0,
+    CLAIMS_BEGUN = 1,
+    CLAIMS_WITHDRAWN = 2,
+    CLAIMS_REFUSED = CLAIMS_WITHDRAWN | CLAIMS_BEGUN, /* withdrawn, and the child knows */
+};
 
 _Static_assert(ATOMIC_INT_LOCK_FREE == 2, "a word is shared by processes: no locks of libc");
 
@@ -56,7 +64,7 @@ MUST_CHECK static inline bool claims_begin(struct claims *claims, uint32_t frame
 MUST_CHECK static inline bool claims_withdraw(struct claims *claims, uint32_t frame)
 {
     uint32_t was = claims_exchange(claims, frame, CLAIMS_WITHDRAWN);
-    return was == CLAIMS_STAGED || was == CLAIMS_WITHDRAWN;
+    return was == CLAIMS_STAGED || was == CLAIMS_WITHDRAWN || was == CLAIMS_REFUSED;
 }
 
 static inline bool claims_begun(const struct claims *claims, uint32_t frame)

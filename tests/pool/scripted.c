@@ -16,6 +16,7 @@
  *   log FILE            appends a line for each SPAWN and SIGNAL: "spawn", or its name and size
  *   ahead               says in HELLO that children know the claim page
  * and for children:
+ *   sets-bit            claims by an atomic OR instead of a compare-and-exchange
  *   unready N           the first N never become ready: they exit with 9
  *   mute N              the first N never become ready: they hang
  *   excuse TEXT         what an unready child says before it exits
@@ -273,6 +274,8 @@ static void parse(char **words)
             script.no_leave = true;
         else if (strcmp(word, "ahead") == 0)
             script.ahead = true;
+        else if (strcmp(word, "sets-bit") == 0)
+            script.sets_bit = true;
         else if (strcmp(word, "journal") == 0)
             script.journal = parse_one(words, &i);
         else if (strcmp(word, "log") == 0)

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -336,7 +337,28 @@ static void write_journal(const struct child *child)
     close(fd);
 }
 
-/* False: the job was taken back. "unclaimed" does not ask, and "no-claim" dies before it does. */
+/* As a runtime without compare-and-exchange claims. */
+static bool set_bit(struct claims *claims, uint32_t frame)
+{
+    return atomic_fetch_or_explicit(&claims->words[frame % CLAIMS_WORDS], CLAIMS_BEGUN,
+                                    memory_order_acq_rel) == CLAIMS_STAGED;
+}
+
+/* Has the main process take the job back, and then asks for it. */
+static _Noreturn void ask_too_late(struct child *child, uint32_t frame)
+{
+    const _Atomic uint32_t *word = &child->claims->words[frame % CLAIMS_WORDS];
+    shutdown(child->fd, SHUT_WR);
+    while (atomic_load(word) == CLAIMS_STAGED)
+        continue;
+    if (set_bit(child->claims, frame))
+        scripted_die("claim");
+    for (;;)
+        rest(1000);
+}
+
+/* False: the job was taken back. "unclaimed" does not ask, "no-claim" dies before it does, and
+ * "late-claim" asks too late. */
 static bool claim(struct child *child, const char *command)
 {
     uint32_t frame = child->frames++;
@@ -344,7 +366,10 @@ static bool claim(struct child *child, const char *command)
         return true;
     if (strcmp(command, "no-claim") == 0)
         _exit(3);
-    return claims_begin(child->claims, frame);
+    if (strcmp(command, "late-claim") == 0)
+        ask_too_late(child, frame);
+    return child->script->sets_bit ? set_bit(child->claims, frame)
+                                   : claims_begin(child->claims, frame);
 }
 
 /* "no-start ..." is handled before STARTED: the child behaves so instead of starting. */

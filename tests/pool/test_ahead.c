@@ -51,13 +51,19 @@ static void await_begun(void)
 
 /* --- staging --- */
 
-static struct harness *start(unsigned children)
+static struct harness *start_with(unsigned children, const char *word)
 {
     make_folder();
-    struct harness *harness = harness_new((const char *const[]){"ahead", "journal", journal, NULL});
+    struct harness *harness =
+        harness_new((const char *const[]){"ahead", "journal", journal, word, NULL});
     harness->config.concurrency = children;
     harness_start_ready(harness);
     return harness;
+}
+
+static struct harness *start(unsigned children)
+{
+    return start_with(children, NULL);
 }
 
 static void finish(struct harness *harness)
@@ -537,6 +543,18 @@ static void a_job_that_was_read_but_not_begun_runs_again(void **state)
     finish(harness);
 }
 
+static void a_job_that_was_claimed_too_late_has_not_begun(void **state)
+{
+    (void)state;
+    struct harness *harness = start(1);
+    struct run *run = harness_submit(harness, "late-claim");
+    harness_until_ended(harness, run);
+    assert_int_equal(run->ending.verdict, POOL_LOST);
+    assert_false(run->ending.started);
+    assert_int_equal(harness_stats(harness).spawned, 5);
+    finish(harness);
+}
+
 static void a_job_that_was_not_claimed_has_no_result(void **state)
 {
     (void)state;
@@ -601,10 +619,9 @@ static bool is_over(struct harness *harness, void *context)
     return harness->ended == RANDOM_JOBS;
 }
 
-static void no_job_begins_twice_or_is_called_unbegun_when_it_did_begin(void **state)
+static void run_at_random(const char *word)
 {
-    (void)state;
-    struct harness *harness = start(3);
+    struct harness *harness = start_with(3, word);
     srandom(1);
     harness->on_ended = go_on;
     harness_submit(harness, "ok");
@@ -624,6 +641,18 @@ static void no_job_begins_twice_or_is_called_unbegun_when_it_did_begin(void **st
     print_message("%u lost, %llu children\n", lost,
                   (unsigned long long)harness_stats(harness).spawned);
     finish(harness);
+}
+
+static void no_job_begins_twice_or_is_called_unbegun_when_it_did_begin(void **state)
+{
+    (void)state;
+    run_at_random(NULL);
+}
+
+static void nor_where_children_claim_by_setting_a_bit(void **state)
+{
+    (void)state;
+    run_at_random("sets-bit");
 }
 
 int main(void)
@@ -648,8 +677,10 @@ int main(void)
         cmocka_unit_test(a_cold_stop_returns_staged_jobs),
         cmocka_unit_test(a_death_does_not_charge_staged_jobs),
         cmocka_unit_test(a_job_that_was_read_but_not_begun_runs_again),
+        cmocka_unit_test(a_job_that_was_claimed_too_late_has_not_begun),
         cmocka_unit_test(a_job_that_was_not_claimed_has_no_result),
         cmocka_unit_test(no_job_begins_twice_or_is_called_unbegun_when_it_did_begin),
+        cmocka_unit_test(nor_where_children_claim_by_setting_a_bit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
