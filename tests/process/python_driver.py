@@ -14,14 +14,14 @@ from typing import Any, Mapping, Sequence
 
 from native_driver import Child, Peer, pack
 from native_driver import _inherit as inherit
-from support.process import alive, descendants, kill_all, wait_until
+from support.process import alive, descendants, kill_all, start_time, wait_until
 from support.worker import ROOT
 
 SPAWN, JOB, LEAVE, SIGNAL = 1, 2, 3, 4
 HELLO, SPAWNED, EXITED, ERROR = 16, 17, 18, 19
 READY, STARTED, RESULT = 32, 33, 34
 SECONDS = 15.0
-PACKAGE = ROOT / "worker" / "runtime" / "python" / "celeriac"
+PACKAGE = Path(os.environ.get("CELERIAC_TEST_PACKAGE", ROOT / "worker/runtime/python/celeriac"))
 PYTHON = os.environ.get("CELERIAC_TEST_PYTHON", "/usr/bin/python3")
 
 
@@ -140,8 +140,8 @@ class Python:
         if self.popen.poll() is None:
             kill_all(descendants(self.pid))
             self.popen.wait(10)
-        left = [child.pid for child in self.children if alive(child.pid)]
-        kill_all(left)
+        kill_all({child.pid: start_time(child.pid) for child in self.children
+                  if alive(child.pid)})
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Saying what of the app's settings celeriac does not do: a warning each, never silence."""
+
+import logging
+
+from celeriac import system
+
+logger = logging.getLogger("celeriac")
+
+# Values that ask for nothing that celeriac lacks.
+_FINE = {
+    "worker_pool": ("prefork", "processes", "celery.concurrency.prefork:TaskPool"),
+    "worker_consumer": ("celery.worker.consumer:Consumer",),
+    "worker_autoscaler": ("celery.worker.autoscale:Autoscaler",),
+    "worker_timer": (),
+    "worker_agent": (),
+    "worker_pool_restarts": (),
+    "worker_state_db": (),
+    "worker_cancel_long_running_tasks_on_connection_loss": (),
+    "worker_deduplicate_successful_tasks": (),
+    "worker_soft_shutdown_timeout": (),
+}
+_TRANSPORT_OPTIONS = ("confirm_publish",)
+_STRATEGIES = ("round-robin", "shuffle")
+
+
+def warn(app):
+    """Log a warning for each thing that the app wants and does not get."""
+    for name, fine in _FINE.items():
+        value = app.conf.get(name)
+        if value and value not in fine:
+            logger.warning("celeriac does not support the setting %s: it has no effect", name)
+    _warn_of_transport(app.conf)
+    for kind, what in (("worker", "the worker"), ("consumer", "the worker's consumer")):
+        for step in sorted(map(_name, app.steps[kind])):
+            logger.warning("celeriac does not run bootsteps: %s, added to %s, has no effect", step,
+                           what)
+    if any(app.user_options[kind] for kind in ("worker", "preload")):
+        logger.warning("celeriac does not take the options that the app adds to the command line "
+                       "(user_options)")
+
+
+def warn_of_threads():
+    """A fork copies the thread that forks, and the locks of all others as they are."""
+    count, names = system.other_threads()
+    if count:
+        logger.warning(
+            "the app has started %d thread%s while it was imported%s: no child will have %s, and "
+            "what a thread holds at a fork stays locked in the child. With --no-preload every "
+            "child imports the app itself", count, "s" if count > 1 else "",
+            f" ({', '.join(names)})" if names else "", "them" if count > 1 else "it")
+
+
+def _warn_of_transport(conf):
+    options = sorted(set(conf.broker_transport_options or ()) - set(_TRANSPORT_OPTIONS))
+    if options:
+        logger.warning("celeriac does not support the broker_transport_options %s: they have no "
+                       "effect", ", ".join(options))
+    strategy = conf.broker_failover_strategy
+    if strategy and strategy not in _STRATEGIES:
+        logger.warning("celeriac does not support the broker_failover_strategy of the app: the "
+                       "URLs are tried in turn")
+
+
+def _name(step):
+    return step if isinstance(step, str) else f"{step.__module__}.{step.__qualname__}"
