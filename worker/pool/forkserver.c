@@ -106,7 +106,7 @@ int forkserver_start(struct pool *pool)
         wait_for_killed(server->pid);
         goto fail;
     }
-    signals_init(&server->signals);
+    backlog_init(&server->backlog);
     server->pool = pool;
     server->deadline = pool_now() + pool->config.load_timeout;
     pool->server = server;
@@ -122,7 +122,7 @@ fail:
 static void on_abandoned(uv_handle_t *handle)
 {
     struct forkserver *server = CONTAINER_OF(handle, struct forkserver, link.poll);
-    signals_done(&server->signals);
+    backlog_done(&server->backlog);
     link_done(&server->link);
     free(server);
 }
@@ -265,9 +265,9 @@ int forkserver_spawn(struct forkserver *server, const struct pool_child *child,
 bool forkserver_signal(struct forkserver *server, const char *name, struct bytes arguments)
 {
     if (server->state != SERVER_UP ||
-        !signals_add(&server->signals, &server->link, name, arguments))
+        !backlog_add(&server->backlog, &server->link, name, arguments))
         return false;
-    signals_send(&server->signals, &server->link);
+    backlog_send(&server->backlog, &server->link);
     return true;
 }
 
@@ -293,7 +293,7 @@ void forkserver_leave(struct forkserver *server)
 {
     if (server->state >= SERVER_LEAVING)
         return;
-    if (signals_hand_over(&server->signals, &server->link) != 0 ||
+    if (backlog_hand_over(&server->backlog, &server->link) != 0 ||
         frame_write_leave(&server->link.output) != 0 ||
         link_send(&server->link, (struct bytes){NULL, 0}) != 0) {
         forkserver_kill(server, NULL);
@@ -319,7 +319,7 @@ static void on_sent(struct link *link)
     struct forkserver *server = CONTAINER_OF(link, struct forkserver, link);
     pool_settle(server->pool);
     if (server->state == SERVER_UP)
-        signals_send(&server->signals, link);
+        backlog_send(&server->backlog, link);
 }
 
 static const struct link_handler link_handler = {on_frame, on_end, on_sent, true};

@@ -8,7 +8,7 @@
  * pool.c decides how it all starts and stops, dispatch.c who is next, slot.c how many children
  * there are and which numbers they have, run.c what becomes of a job in a child, ahead.c which jobs
  * wait there. child.c and forkserver.c are one process each, link.c a socket, limits.c time, reap.c
- * orphans, signals.c what a busy forkserver is to be told. Nothing here waits.
+ * orphans, backlog.c what a busy forkserver is to be told. Nothing here waits.
  *
  * Children, forkservers and all their memory are freed in the close callbacks of libuv alone, so
  * that any callback may end any process while a list is being walked. */
@@ -17,12 +17,12 @@
 #include <sys/queue.h>
 
 #include "codec/base.h"
+#include "worker/pool/backlog.h"
 #include "worker/pool/link.h"
 #include "worker/pool/page.h"
 #include "worker/pool/pool.h"
 #include "worker/pool/queue.h"
 #include "worker/pool/restart.h"
-#include "worker/pool/signals.h"
 #include "worker/pool/verdict.h"
 
 enum job_state {
@@ -93,7 +93,7 @@ struct forkserver {
     enum server_state state;
     pid_t pid;
     struct link link;
-    struct signals signals;
+    struct backlog backlog;
     double deadline; /* 0: none */
     double up_at;
     bool looks_ahead;              /* its children know the claim page */
