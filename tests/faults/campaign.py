@@ -13,8 +13,10 @@ A witness reads the wire between broker and worker. A task that ran more than on
 run beyond the first, a delivery that the broker marked as redelivered or that carries a loss
 count (x-worker-lost-count, x-delivery-count). Each task asks for its result, too.
 
-Workers: celeriac; celery (Debian's, with its defaults); celery-late (task_acks_late and
-task_reject_on_worker_lost). The exit status is 1 if a task was lost or repeated without excuse.
+Workers: celeriac (tasks in C); celeriac-python (a Celery app; CELERIAC_TEST_PYTHON names its
+interpreter, Debian's by default); celery (Debian's, with that app and Celery's defaults);
+celery-late (task_acks_late and task_reject_on_worker_lost). The exit status is 1 if a task was
+lost or repeated without excuse.
 """
 
 from __future__ import annotations
@@ -253,8 +255,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--tasks", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=None, help="default: drawn, and printed")
     parser.add_argument("--work", type=float, default=0, metavar="MS",
-                        help="tasks that take so long (fault.slow_append), for more hits; needs a "
-                             "build with tests")
+                        help="tasks that take so long (fault.slow_append), for more hits; for "
+                             "celeriac this needs a build with tests")
     parser.add_argument("--concurrency", type=int, default=4)
     parser.add_argument("--queue-type", choices=("classic", "quorum"), default="classic",
                         help="quorum: celeriac only")

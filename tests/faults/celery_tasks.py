@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import time
 
 from support.celery_app import app, append
@@ -31,3 +32,11 @@ def slow_append(path: str, text: str, seconds: float) -> None:
     time.sleep(seconds / 2)
     append(path, text)
     time.sleep(seconds / 2)
+
+
+@app.task(name="fault.descendant")
+def descendant(path: str) -> None:
+    """Start a program that outlives its task, write its process id to the file, and wait."""
+    with subprocess.Popen(["sleep", "60"]) as program:
+        append(path, str(program.pid))
+        time.sleep(60)

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
-from typing import Callable, Iterator
+from typing import Callable, Iterator, Mapping
 
 import pytest
 
 from faults.held import Held
 from faults.proxy import Proxy
-from faults.site import fault_tasks
+from faults.site import (DURABLE_RESULTS, PYTHON_APP, PYTHON_OPTION, fault_tasks,
+                         python_env)
 from faults.witness import Witness
 from support.rabbitmq import RabbitMQ
 from support.worker import Worker
@@ -45,12 +46,19 @@ def held(broker_url: str, tmp_path: Path) -> Iterator[Held]:
 
 
 @pytest.fixture
-def fault_worker(worker: Callable[..., Worker], proxy: Proxy,
+def fault_worker(request: pytest.FixtureRequest, worker: Callable[..., Worker], proxy: Proxy,
                  broker_url: str) -> Callable[..., Worker]:
-    """Start celeriac with fault.hold, behind the proxy unless url= says otherwise."""
+    """Start celeriac with fault.hold, behind the proxy unless url= says otherwise.
 
-    def start(*args: str, query: str = "", url: str = "", **options: object) -> Worker:
-        return worker("--result-backend", "rpc://", "--set", "result_persistent=true", *args,
-                      url=(url or proxy.url(broker_url)) + query, app=fault_tasks(), **options)
+    The tasks are those in C; with the parameter "python", those of the Celery app.
+    """
+    python = getattr(request, "param", "native") == "python"
+
+    def start(*args: str, query: str = "", url: str = "", env: Mapping[str, str] | None = None,
+              **options: object) -> Worker:
+        args = (*DURABLE_RESULTS, *(PYTHON_OPTION if python else ()), *args)
+        return worker(*args, url=(url or proxy.url(broker_url)) + query,
+                      app=PYTHON_APP if python else fault_tasks(),
+                      env={**(python_env() if python else {}), **(env or {})}, **options)
 
     return start

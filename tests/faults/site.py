@@ -16,12 +16,17 @@ from faults.proxy import Proxy
 from faults.witness import Witness
 from support.process import Timeout, alive, kill_all, start_time, wait_until
 from support.rabbitmq import RabbitMQ
-from support.worker import BaseWorker, CeleryWorker, Worker, build_folder
+from support.worker import TESTS, BaseWorker, CeleryWorker, Worker, build_folder
 
 MARK = "CELERIAC_FAULTS_MARK"
 LEAN = ("--without-gossip", "--without-mingle", "--without-heartbeat")
+DURABLE_RESULTS = ("--set", "result_persistent=true")
 LEFTOVER_SECONDS = 2.0
-KINDS = ("celeriac", "celery", "celery-late")
+KINDS = ("celeriac", "celeriac-python", "celery", "celery-late")
+PYTHON_APP = "faults.celery_tasks"
+PYTHON_OPTION = ("--python", os.environ.get("CELERIAC_TEST_PYTHON", "/usr/bin/python3"))
+# A process that was forked and has not called exec, in the flags of /proc/PID/stat.
+PF_FORKNOEXEC = 0x40
 CELERY_SETTINGS: Mapping[str, Mapping[str, bool]] = {
     "celery": {},
     "celery-late": {"task_acks_late": True, "task_reject_on_worker_lost": True},
@@ -42,25 +47,43 @@ def marked(mark: str) -> dict[int, int]:
     return found
 
 
-def name_of(pid: int) -> str:
-    """The short name of a process, or nothing if it is gone."""
+def _flags_and_parent(pid: int) -> tuple[int, int]:
+    """The kernel's flags of a process and its parent; (0, 0) if it is gone."""
     try:
-        return Path(f"/proc/{pid}/comm").read_text().strip()
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return 0, 0
+    fields = text[text.rindex(")") + 2:].split()
+    return int(fields[6]), int(fields[1])
+
+
+def _program(pid: int) -> str:
+    try:
+        return os.readlink(f"/proc/{pid}/exe")
     except OSError:
         return ""
 
 
+def _forked_only(pid: int) -> bool:
+    """True for a copy of its parent: it was forked and has started no program."""
+    return bool(_flags_and_parent(pid)[0] & PF_FORKNOEXEC)
+
+
 def children_of(worker: BaseWorker) -> list[int]:
-    """The processes that run tasks: celeriac's children, or Celery's."""
+    """The processes that run tasks: copies of the forkserver, or all of Celery's."""
     tree = [pid for pid in worker.tree() if alive(pid)]
-    if isinstance(worker, CeleryWorker):
+    if not isinstance(worker, Worker):
         return sorted(tree)
-    return sorted(pid for pid in tree if name_of(pid).startswith("celeriac-w"))
+    main = _program(worker.pid)  # a forkserver is a copy of it for a moment
+    return sorted(pid for pid in tree if _forked_only(pid) and _program(pid) not in (main, ""))
 
 
 def forkserver_of(worker: BaseWorker) -> int:
     """celeriac's forkserver; 0 while there is none, as always with Celery."""
-    found = [pid for pid in worker.tree() if name_of(pid) == "celeriac-native" and alive(pid)]
+    if not isinstance(worker, Worker):
+        return 0
+    found = [pid for pid in worker.tree() if alive(pid) and not _forked_only(pid)
+             and _flags_and_parent(pid)[1] == worker.pid]
     return max(found, key=start_time) if found else 0
 
 
@@ -69,15 +92,25 @@ def fault_tasks(build: Path | None = None) -> Path:
     return (build or build_folder()) / "tests" / "faults" / "libfault_tasks.so"
 
 
+def python_env() -> dict[str, str]:
+    """What makes the Python app importable."""
+    return {"PYTHONPATH": str(TESTS), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
 def make_worker(kind: str, url: str, *args: str, concurrency: int, mark: str = "",
                 app: Path | None = None, build: Path | None = None) -> BaseWorker:
     """A worker of that kind, not started yet; app is celeriac's, the example tasks if left out."""
+    env = {MARK: mark}
     if kind == "celeriac":
-        return Worker(url, "--result-backend", "rpc://", "--set", "result_persistent=true", *args,
-                      app=app, concurrency=concurrency, env={MARK: mark}, build=build)
+        return Worker(url, *DURABLE_RESULTS, *args, app=app, concurrency=concurrency,
+                      env=env, build=build)
+    env |= python_env()
+    if kind == "celeriac-python":
+        return Worker(url, *DURABLE_RESULTS, *PYTHON_OPTION, *args, app=PYTHON_APP,
+                      concurrency=concurrency, env=env, build=build)
     settings = json.dumps({**CELERY_SETTINGS[kind], "result_persistent": True})
-    return CeleryWorker(url, *LEAN, *args, app="faults.celery_tasks", concurrency=concurrency,
-                        env={MARK: mark, "FAULTS_CELERY_SETTINGS": settings})
+    return CeleryWorker(url, *LEAN, *args, app=PYTHON_APP, concurrency=concurrency,
+                        env={**env, "FAULTS_CELERY_SETTINGS": settings})
 
 
 class Site:

@@ -42,7 +42,7 @@ STEP_SECONDS = 300.0
 # Connections live at most so long; a few of the cuts fall into their login.
 LIFE_SECONDS = 0.1
 SETTLE_SECONDS = 0.5
-CONNECTIONS = {"celeriac": 2, "celery": 1, "celery-late": 1}
+CONNECTIONS = {"celeriac": 2, "celeriac-python": 2, "celery": 1, "celery-late": 1}
 HEADINGS = ("tasks", "runs", "cuts", "fds", "RSS KiB", "PSS KiB", "children", "seconds")
 
 

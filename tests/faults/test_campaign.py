@@ -18,10 +18,10 @@ COPY = Delivery(1, 9, False, "q", "a", lost_count=1)
 
 
 @pytest.mark.timeout(110)
+@pytest.mark.parametrize("kind, tasks", [("celeriac", 600), ("celeriac-python", 300)])
 def test_random_kills_lose_nothing_and_repeat_nothing_without_excuse(
-        rabbitmq: RabbitMQ, vhost: str) -> None:
-    campaign = Campaign(rabbitmq, Order("celeriac", tasks=600, seed=20260, seconds=100, work=0.005),
-                        vhost)
+        kind: str, tasks: int, rabbitmq: RabbitMQ, vhost: str) -> None:
+    campaign = Campaign(rabbitmq, Order(kind, tasks, seed=20260, seconds=100, work=0.005), vhost)
     report = campaign.run()
     told = "\n".join(f"{name:40} {value}" for name, value in report.rows())
     print(told)

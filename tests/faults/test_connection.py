@@ -9,6 +9,7 @@ import pytest
 
 from faults.held import Held
 from faults.proxy import Proxy
+from faults.runtimes import both_runtimes
 from faults.witness import Witness
 from support.process import wait_until
 from support.rabbitmq import RabbitMQ
@@ -53,6 +54,7 @@ def test_running_tasks_outlive_a_cut_and_are_acked_once(
     check_one_run_each(held, worker, witness, 4)
 
 
+@both_runtimes
 def test_running_tasks_outlive_three_cuts(fault_worker: Start, held: Held, proxy: Proxy,
                                           witness: Witness) -> None:
     worker = fault_worker(concurrency=4)
@@ -64,6 +66,7 @@ def test_running_tasks_outlive_three_cuts(fault_worker: Start, held: Held, proxy
     check_one_run_each(held, worker, witness, 4)
 
 
+@both_runtimes
 def test_tasks_that_end_offline_are_settled_by_their_redelivery(
         fault_worker: Start, held: Held, proxy: Proxy, witness: Witness) -> None:
     worker = fault_worker(concurrency=4)

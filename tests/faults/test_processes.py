@@ -9,6 +9,7 @@ from typing import Callable
 
 from faults.held import Held
 from faults.proxy import Proxy
+from faults.runtimes import both_runtimes
 from faults.site import children_of, forkserver_of
 from faults.witness import Witness
 from support.process import wait_until
@@ -25,6 +26,7 @@ def replace_forkserver(worker: Worker) -> None:
     wait_until(lambda: forkserver_of(worker) not in (0, old), 15, "new forkserver")
 
 
+@both_runtimes
 def test_tasks_complete_when_the_forkserver_dies_and_new_children_come(
         fault_worker: Start, held: Held) -> None:
     worker = fault_worker(concurrency=2)
@@ -53,6 +55,7 @@ def test_forkserver_may_die_many_times(fault_worker: Start, held: Held) -> None:
     assert held.starts() == 2
 
 
+@both_runtimes
 def test_forkserver_killed_while_it_loads_is_replaced(fault_worker: Start, held: Held) -> None:
     worker = fault_worker(ready=False, concurrency=1)
     forkserver = wait_until(lambda: forkserver_of(worker), 5, "forkserver", pause=0.001)
@@ -63,6 +66,7 @@ def test_forkserver_killed_while_it_loads_is_replaced(fault_worker: Start, held:
     assert len(held.wait_results(1)) == 1
 
 
+@both_runtimes
 def test_task_of_a_killed_child_runs_again_with_a_loss_count(
         fault_worker: Start, held: Held, witness: Witness) -> None:
     worker = fault_worker(concurrency=1)
@@ -77,6 +81,7 @@ def test_task_of_a_killed_child_runs_again_with_a_loss_count(
     assert held.ready() == 0
 
 
+@both_runtimes
 def test_task_of_a_child_that_is_killed_offline_runs_again(
         fault_worker: Start, held: Held, proxy: Proxy) -> None:
     worker = fault_worker(concurrency=1)
@@ -94,6 +99,7 @@ def test_task_of_a_child_that_is_killed_offline_runs_again(
     assert (held.starts(), held.ends(), held.ready()) == (2, 1, 0)
 
 
+@both_runtimes
 def test_hard_limit_ends_a_stopped_child_while_heartbeats_go_on(
         fault_worker: Start, held: Held, proxy: Proxy) -> None:
     worker = fault_worker(query=f"?heartbeat={HEARTBEAT}", concurrency=1)

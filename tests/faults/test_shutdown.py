@@ -14,6 +14,7 @@ import pytest
 
 from faults.held import Held
 from faults.proxy import Proxy
+from faults.runtimes import both_runtimes
 from faults.site import MARK, children_of, forkserver_of, marked
 from faults.witness import Witness
 from support.process import wait_until
@@ -36,6 +37,7 @@ def in_an_hour() -> str:
             + datetime.timedelta(hours=1)).isoformat()
 
 
+@both_runtimes
 def test_running_tasks_complete_when_the_group_gets_sigterm(fault_worker: Start,
                                                             held: Held) -> None:
     worker = fault_worker(concurrency=2)
@@ -50,6 +52,7 @@ def test_running_tasks_complete_when_the_group_gets_sigterm(fault_worker: Start,
     assert (held.starts(), held.ends(), held.ready()) == (2, 2, 0)
 
 
+@both_runtimes
 @pytest.mark.parametrize("number, status", [(signal.SIGTERM, 0), (signal.SIGINT, 1)],
                          ids=["SIGTERM", "SIGINT"])
 def test_warm_shutdown_completes_what_runs_and_has_celerys_status(
@@ -64,6 +67,7 @@ def test_warm_shutdown_completes_what_runs_and_has_celerys_status(
     assert held.ready() == 0
 
 
+@both_runtimes
 def test_warm_shutdown_returns_what_waits_while_tasks_still_run(
         fault_worker: Start, held: Held, witness: Witness) -> None:
     worker = fault_worker(concurrency=2)
@@ -78,6 +82,7 @@ def test_warm_shutdown_returns_what_waits_while_tasks_still_run(
     assert (held.starts(), held.ends(), held.ready()) == (2, 2, 7)
 
 
+@both_runtimes
 @pytest.mark.parametrize("numbers", [
     (signal.SIGTERM, signal.SIGTERM), (signal.SIGTERM, signal.SIGQUIT), (signal.SIGQUIT,),
 ], ids=["TERM TERM", "TERM QUIT", "QUIT"])
@@ -131,6 +136,7 @@ def test_returned_tasks_complete_in_the_next_worker(fault_worker: Start, held: H
     assert held.ends() == 8
 
 
+@both_runtimes
 @pytest.mark.parametrize("replaced", [False, True], ids=["", "after the forkserver's death"])
 def test_nobody_outlives_a_killed_main_process(replaced: bool, fault_worker: Start, held: Held,
                                                witness: Witness) -> None:
@@ -180,6 +186,7 @@ def test_worker_that_never_found_a_broker_ends_at_once(fault_worker: Start,
     assert worker.wait(3) == 0
 
 
+@both_runtimes
 def test_worker_ends_when_told_so_while_it_loads(fault_worker: Start) -> None:
     mark = uuid.uuid4().hex
     worker = fault_worker(ready=False, concurrency=1, env={MARK: mark})
