@@ -7,16 +7,13 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "worker/consumer/internal.h"
 #include "worker/log/log.h"
 
-enum {
-    FLUSH_MS = 10000,     /* for the last results to be confirmed once the pool is gone */
-    CLOSE_SECONDS = 5,    /* for the broker to write what is left and close */
-    PREFETCH_MAX = 65535, /* AMQP's field is 16 bits wide */
-};
+enum { PREFETCH_MAX = 65535 /* AMQP's field is 16 bits wide */ };
 
 int64_t consumer_now(void)
 {
@@ -41,7 +38,8 @@ static void adjust_prefetch(struct consumer *consumer)
 void consumer_adjust(struct consumer *consumer)
 {
     adjust_prefetch(consumer);
-    bool pause = consumer->blocked || consumer->stalled != NULL;
+    bool pause =
+        consumer->state == CONSUMER_RUNNING && (consumer->blocked || consumer->stalled != NULL);
     if (pause == consumer->paused)
         return;
     consumer->paused = pause;
@@ -51,89 +49,14 @@ void consumer_adjust(struct consumer *consumer)
         pool_resume(consumer->pool);
 }
 
-/* ---- stopping ---- */
-
-static void on_handle_closed(uv_handle_t *handle)
-{
-    struct consumer *consumer = handle->data;
-    if (--consumer->open_handles == 0)
-        consumer->handler.on_stopped(consumer->context, consumer->exit_status);
-}
-
-static void finish_stop(struct consumer *consumer)
-{
-    consumer->state = CONSUMER_STOPPED;
-    uv_close((uv_handle_t *)&consumer->eta_timer, on_handle_closed);
-    uv_close((uv_handle_t *)&consumer->flush_timer, on_handle_closed);
-}
-
-static void close_broker(struct consumer *consumer)
-{
-    consumer->state = CONSUMER_CLOSING;
-    uv_timer_stop(&consumer->flush_timer);
-    broker_stop(consumer->broker, CLOSE_SECONDS);
-}
-
-static void on_flush_timeout(uv_timer_t *timer)
-{
-    struct consumer *consumer = timer->data;
-    log_warning("%zu results were not confirmed by the broker in time",
-                consumer->settlement.count - consumer->settlement.finished);
-    close_broker(consumer);
-}
-
-void consumer_request_gone(struct consumer *consumer)
-{
-    if (consumer->state == CONSUMER_FLUSHING &&
-        consumer->settlement.count == consumer->settlement.finished)
-        close_broker(consumer);
-}
-
-static void on_pool_stopped(void *context)
-{
-    struct consumer *consumer = context;
-    if (consumer->broker == NULL) {
-        finish_stop(consumer);
-        return;
-    }
-    consumer->state = CONSUMER_FLUSHING;
-    uv_timer_start(&consumer->flush_timer, on_flush_timeout, FLUSH_MS, 0);
-    consumer_request_gone(consumer);
-}
-
-static void on_broker_stopped(void *context)
-{
-    struct consumer *consumer = context;
-    /* Whoever has not been told yet never will be; the server requeues what is unsettled. */
-    settlement_done(&consumer->settlement);
-    finish_stop(consumer);
-}
-
-static void begin_stop(struct consumer *consumer)
-{
-    consumer->state = CONSUMER_DRAINING;
-    if (consumer->broker == NULL)
-        return;
-    broker_cancel_consumers(consumer->broker);
-    intake_return_waiting(consumer);
-}
-
 void consumer_stop(struct consumer *consumer, enum consumer_stop_mode mode, int exit_status)
 {
-    bool first = consumer->state <= CONSUMER_RUNNING;
-    if (!first && mode <= consumer->stop_mode)
-        return;
-    consumer->stop_mode = mode;
-    consumer->exit_status = exit_status;
-    bool loading = consumer->state == CONSUMER_LOADING;
-    if (first)
-        begin_stop(consumer);
-    if (consumer->state != CONSUMER_DRAINING)
-        return;
-    if (mode == CONSUMER_STOP_WARM && !loading)
-        pool_leave(consumer->pool);
-    else
-        pool_terminate(consumer->pool);
+    stopping_order(consumer, mode, exit_status);
+}
+
+void consumer_signal(struct consumer *consumer, const char *name, const msgpack_object *arguments)
+{
+    appsignal_send(consumer, appsignal_find((struct text){name, strlen(name)}), arguments);
 }
 
 /* ---- what the pool says ---- */
@@ -173,13 +96,13 @@ static void on_pool_failed(void *context, const char *text)
 
 static const struct pool_handler pool_handler = {
     .on_hello = on_hello,
-    .on_dispatch = intake_still_wanted,
-    .on_started = outcome_job_started,
-    .on_soft_limit = outcome_job_soft_limit,
-    .on_ended = outcome_job_ended,
+    .on_dispatch = jobs_on_dispatch,
+    .on_started = jobs_on_started,
+    .on_soft_limit = jobs_on_soft_limit,
+    .on_ended = jobs_on_ended,
     .on_notice = on_pool_notice,
     .on_failed = on_pool_failed,
-    .on_stopped = on_pool_stopped,
+    .on_stopped = stopping_on_pool_stopped,
 };
 
 /* ---- what the broker says ---- */
@@ -189,19 +112,18 @@ static void on_up(void *context, uint64_t epoch)
     struct consumer *consumer = context;
     (void)epoch;
     log_info("%s ready.", consumer->config.nodename);
+    if (!consumer->greeted)
+        appsignal_send(consumer, APPSIGNAL_WORKER_READY, NULL);
+    consumer->greeted = true;
 }
 
 static void on_down(void *context)
 {
     struct consumer *consumer = context;
     intake_forget_unstarted(consumer);
-    size_t running = 0;
-    for (struct request *request = consumer->settlement.oldest; request != NULL;
-         request = request->newer)
-        running += request->state == REQUEST_SUBMITTED;
     log_warning("consumer: Connection to broker lost. %zu running tasks go on; their redeliveries "
                 "will be attached to them.",
-                running);
+                consumer->running);
     consumer_adjust(consumer);
 }
 
@@ -219,7 +141,15 @@ static void on_blocked(void *context, bool blocked)
 
 static void on_drained(void *context)
 {
-    outcome_retry_stalled(context);
+    finish_retry_stalled(context);
+}
+
+static void on_broker_stopped(void *context)
+{
+    struct consumer *consumer = context;
+    /* Whoever has not been told yet never will be; the server requeues what is unsettled. */
+    settlement_done(&consumer->settlement);
+    stopping_finish(consumer);
 }
 
 static void on_broker_notice(void *context, enum broker_severity severity, const char *text)
@@ -273,8 +203,10 @@ void consumer_log_state(const struct consumer *consumer)
                 (unsigned long long)broker.delivered, (unsigned long long)broker.settled,
                 (unsigned long long)broker.published, (unsigned long long)broker.confirmed,
                 broker.outbox_messages, broker.outbox_bytes);
-    log_warning("requests: held=%zu waiting for their eta=%zu finished while offline=%zu",
-                consumer->settlement.count, consumer->waiting.count, consumer->settlement.finished);
+    log_warning("requests: held=%zu waiting for their eta=%zu being recorded=%zu finished while "
+                "offline=%zu",
+                consumer->settlement.count, consumer->waiting.count, consumer->recording,
+                consumer->settlement.finished);
 }
 
 /* ---- life ---- */
@@ -296,8 +228,8 @@ struct consumer *consumer_new(uv_loop_t *loop, const struct pool_config *pool,
         return NULL;
     }
     uv_timer_init(loop, &consumer->eta_timer);
-    uv_timer_init(loop, &consumer->flush_timer);
-    consumer->eta_timer.data = consumer->flush_timer.data = consumer;
+    uv_timer_init(loop, &consumer->stop_timer);
+    consumer->eta_timer.data = consumer->stop_timer.data = consumer;
     consumer->open_handles = 2;
     return consumer;
 }
@@ -333,11 +265,12 @@ int consumer_connect(struct consumer *consumer, const struct consumer_config *co
     consumer->broker = broker_new(consumer->loop, broker, &broker_handler, consumer);
     if (consumer->broker == NULL)
         return -ENOMEM;
+    const struct serializer *serializer = config->result_serializer;
     struct backend_config backend = {
         .url = backend_url,
         .broker = consumer->broker,
-        .content_type = config->result_serializer->content_type,
-        .content_encoding = config->result_serializer->content_encoding,
+        .content_type = serializer != NULL ? serializer->content_type : NULL,
+        .content_encoding = serializer != NULL ? serializer->content_encoding : NULL,
         .persistent = config->result_persistent,
     };
     consumer->backend = backend_open(&backend);

@@ -34,6 +34,7 @@ struct consumer_config {
     unsigned
         worker_lost_max_deliveries; /* losses of its process that a task may cost; at least 1 */
     unsigned prefetch;              /* concurrency x multiplier; 0 = unlimited */
+    /* NULL: none that we know. Then the runtime leaves no documents to us. */
     const struct serializer *result_serializer;
     /* NULL at the end. NULL altogether: the runtime decides (HELLO's `records`). */
     const struct serializer *const *accept_content;
@@ -57,8 +58,8 @@ void consumer_free(struct consumer *consumer);
 /* Starts the pool. 0 or a negative errno: the runtime's program cannot be executed. */
 MUST_CHECK int consumer_start(struct consumer *consumer);
 
-/* Opens the pool (pool_open with `pool`) and the broker, and consumes. `backend_url` is where documents go that
- * the runtime leaves to us. Call once. 0 or -ENOMEM. */
+/* Opens the pool (pool_open with `pool`) and the broker, and consumes. `backend_url` is where
+ * documents go that the runtime leaves to us. Call once. 0 or -ENOMEM. */
 MUST_CHECK int consumer_connect(struct consumer *consumer, const struct consumer_config *config,
                                 const struct pool_config *pool, const struct broker_config *broker,
                                 const char *backend_url);

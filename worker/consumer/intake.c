@@ -38,7 +38,9 @@ static enum step refuse(struct request *request, const struct refusal *refusal, 
 {
     request->verb = refusal->verb;
     log_refusal(refusal->level, request, refusal->what, why);
-    outcome_close(request, refusal->verb);
+    if (refusal->verb == BROKER_REJECT)
+        appsignal_send_request(request, APPSIGNAL_TASK_REJECTED, why);
+    finish_close(request, refusal->verb);
     return TAKEN;
 }
 
@@ -47,7 +49,7 @@ static enum step check_stopping(struct request *request)
 {
     if (request->consumer->state == CONSUMER_RUNNING)
         return GO_ON;
-    outcome_close(request, BROKER_NACK_REQUEUE);
+    finish_close(request, BROKER_NACK_REQUEUE);
     return TAKEN;
 }
 
@@ -71,7 +73,7 @@ static enum step attach(struct request *request)
     request_free(request);
     if (orphan->state == REQUEST_FINISHED) {
         consumer->settlement.finished--;
-        outcome_close(orphan, orphan->verb);
+        finish_close(orphan, orphan->verb);
     }
     return TAKEN;
 }
@@ -86,20 +88,23 @@ static enum step check_registered(struct request *request)
     request->verb = BROKER_REJECT;
     log_refusal(LOG_ERROR, request, "Received unregistered task",
                 "no task of that name is in the application that this worker runs");
+    appsignal_send_request(request, APPSIGNAL_TASK_UNKNOWN, NULL);
     char copy[256];
     snprintf(copy, sizeof(copy), "%.*s",
              (int)(name.size < sizeof(copy) ? name.size : sizeof(copy) - 1), name.data);
-    document_write(request, &(struct failure){.status = "FAILURE",
-                                              .type = "NotRegistered",
-                                              .module = "celery.exceptions",
-                                              .message = copy});
-    outcome_finish(request);
+    failure_end(request, &(struct failure){.event = "unknown",
+                                           .status = "FAILURE",
+                                           .type = "NotRegistered",
+                                           .module = "celery.exceptions",
+                                           .message = copy});
     return TAKEN;
 }
 
 static bool is_accepted(const struct request *request, const struct serializer *serializer)
 {
     const struct serializer *const *accepted = request->consumer->config.accept_content;
+    if (accepted == NULL)
+        return true;
     while (*accepted != NULL && *accepted != serializer)
         accepted++;
     return serializer != NULL && *accepted != NULL;
@@ -123,19 +128,18 @@ static enum step check_expired(struct request *request)
     if (!request->message.has_expires || consumer_now() <= request->message.expires)
         return GO_ON;
     log_info("Discarding revoked task: %s (expired)", request_label(request));
-    document_write(request, &(struct failure){.status = "REVOKED",
-                                              .type = "TaskRevokedError",
-                                              .module = "celery.exceptions",
-                                              .message = "expired"});
     request->verb = BROKER_ACK;
-    outcome_finish(request);
+    failure_end(request, &(struct failure){.event = "revoked",
+                                           .status = "REVOKED",
+                                           .type = "TaskRevokedError",
+                                           .module = "celery.exceptions",
+                                           .message = "expired"});
     return TAKEN;
 }
 
-bool intake_still_wanted(void *context, struct pool_job *job)
+bool intake_still_wanted(struct request *request)
 {
-    (void)context;
-    return check_expired(CONTAINER_OF(job, struct request, job)) == GO_ON;
+    return check_stopping(request) == GO_ON && check_expired(request) == GO_ON;
 }
 
 static enum step resolve_options(struct request *request)
@@ -146,9 +150,10 @@ static enum step resolve_options(struct request *request)
     request->acks_late = tristate_or(task->acks_late, config->task_acks_late);
     request->reject_on_worker_lost =
         tristate_or(task->reject_on_worker_lost, config->task_reject_on_worker_lost);
-    request->ignore_result = message->has_ignore_result
-                                 ? message->ignore_result
-                                 : tristate_or(task->ignore_result, config->task_ignore_result);
+    if (!request->consumer->registry.records)
+        request->ignore_result = message->has_ignore_result
+                                     ? message->ignore_result
+                                     : tristate_or(task->ignore_result, config->task_ignore_result);
     struct pool_job *job = &request->job;
     job->hard_limit = message->hard_limit > 0 ? message->hard_limit
                       : task->time_limit > 0  ? task->time_limit
@@ -162,6 +167,12 @@ static enum step resolve_options(struct request *request)
     return GO_ON;
 }
 
+static enum step tell_app(struct request *request)
+{
+    appsignal_send_request(request, APPSIGNAL_TASK_RECEIVED, NULL);
+    return GO_ON;
+}
+
 /* Row L. */
 static enum step hold_for_eta(struct request *request)
 {
@@ -170,7 +181,7 @@ static enum step hold_for_eta(struct request *request)
         return GO_ON;
     request->eta.due = request->message.eta;
     if (!eta_heap_add(&consumer->waiting, &request->eta)) {
-        outcome_close(request, BROKER_NACK_REQUEUE);
+        finish_close(request, BROKER_NACK_REQUEUE);
         return TAKEN;
     }
     request_set_state(request, REQUEST_WAITING);
@@ -186,8 +197,7 @@ static enum step submit(struct request *request)
         return refuse(
             request, &(struct refusal){BROKER_REJECT, LOG_ERROR, "Cannot hand the task to a child"},
             codec_strerror(error));
-    request_set_state(request, REQUEST_SUBMITTED);
-    pool_submit(request->consumer->pool, &request->job);
+    jobs_submit(request, REQUEST_SUBMITTED);
     return TAKEN;
 }
 
@@ -200,9 +210,9 @@ static void run_steps(struct request *request, step_function *const *steps)
 }
 
 static step_function *const steps_of_delivery[] = {
-    check_stopping,     attach,        check_registered,
-    check_content_type, check_expired, resolve_options,
-    hold_for_eta,       submit,        NULL,
+    check_stopping,  attach,        check_registered, check_content_type,
+    resolve_options, check_expired, tell_app,         hold_for_eta,
+    submit,          NULL,
 };
 static step_function *const steps_of_due[] = {check_expired, submit, NULL};
 
@@ -301,7 +311,7 @@ void intake_return_waiting(struct consumer *consumer)
     struct eta_entry *first;
     while ((first = eta_heap_first(&consumer->waiting)) != NULL) {
         eta_heap_remove(&consumer->waiting, first);
-        outcome_close(CONTAINER_OF(first, struct request, eta), BROKER_NACK_REQUEUE);
+        finish_close(CONTAINER_OF(first, struct request, eta), BROKER_NACK_REQUEUE);
     }
     uv_timer_stop(&consumer->eta_timer);
 }
@@ -315,10 +325,20 @@ static void forget_or_orphan(struct consumer *consumer, struct request *request)
     request->orphan = true;
     if (request->state == REQUEST_WAITING) {
         eta_heap_remove(&consumer->waiting, &request->eta);
-        outcome_close(request, BROKER_NACK_REQUEUE);
-    } else if (request->state == REQUEST_SUBMITTED &&
-               pool_withdraw(consumer->pool, &request->job)) {
-        outcome_close(request, BROKER_NACK_REQUEUE);
+        finish_close(request, BROKER_NACK_REQUEUE);
+    } else if (request->state == REQUEST_SUBMITTED && jobs_withdraw(request)) {
+        finish_close(request, BROKER_NACK_REQUEUE);
+    }
+}
+
+void intake_return_queued(struct consumer *consumer)
+{
+    struct request *request = consumer->settlement.oldest;
+    while (request != NULL) {
+        struct request *newer = request->newer;
+        if (request->state == REQUEST_SUBMITTED && jobs_withdraw(request))
+            finish_close(request, BROKER_NACK_REQUEUE);
+        request = newer;
     }
 }
 

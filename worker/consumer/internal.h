@@ -8,8 +8,10 @@
 #include <stdint.h>
 
 #include "backend/backend.h"
+#include "worker/consumer/appsignal.h"
 #include "worker/consumer/consumer.h"
 #include "worker/consumer/eta.h"
+#include "worker/consumer/failure.h"
 #include "worker/consumer/registry.h"
 #include "worker/consumer/request.h"
 #include "worker/consumer/settlement.h"
@@ -17,7 +19,8 @@
 enum consumer_state {
     CONSUMER_LOADING,  /* the forkserver loads the app */
     CONSUMER_RUNNING,  /* connecting, consuming or between connections */
-    CONSUMER_DRAINING, /* told to stop: the pool empties itself or is being emptied */
+    CONSUMER_DRAINING, /* told to stop: tasks and records end */
+    CONSUMER_LEAVING,  /* the pool leaves: nothing can be run or recorded any more */
     CONSUMER_FLUSHING, /* the pool is gone: last results and settlements leave */
     CONSUMER_CLOSING,  /* the broker closes */
     CONSUMER_STOPPED,
@@ -37,6 +40,8 @@ struct consumer {
     struct backend *backend;
     struct registry registry;
     struct settlement settlement;
+    size_t running, recording; /* requests in the pool: of tasks, of records */
+    unsigned record_looks;     /* while stopping: since when only records are left */
 
     bool blocked;            /* the server blocks publishers */
     struct request *stalled; /* results that wait for room, first in first out */
@@ -45,9 +50,10 @@ struct consumer {
 
     struct eta_heap waiting;
     uv_timer_t eta_timer;
-    uv_timer_t flush_timer;
+    uv_timer_t stop_timer;
     unsigned open_handles;
 
+    bool greeted; /* the app has been told that we are ready */
     uint32_t sent_prefetch;
     char label[512]; /* of request_label */
 };
@@ -56,49 +62,73 @@ struct consumer {
 /* Brings the window and the pool's pause in line with what waits, what is blocked and what is
  * stalled. */
 void consumer_adjust(struct consumer *consumer);
-/* To be called whenever a request is gone: goes on with a stop that waited for it. */
-void consumer_request_gone(struct consumer *consumer);
 /* Microseconds since 1970, UTC. */
 int64_t consumer_now(void);
 
 /* intake.c: deliveries in */
 void intake_delivery(void *context, struct broker_delivery *delivery);
 void intake_oversized(void *context, struct broker_delivery *delivery, uint64_t size);
-/* The pool's question right before a job is sent (rows J, K: checked again just before execution).
- */
-bool intake_still_wanted(void *context, struct pool_job *job);
+/* False: it must not run any more, and is dealt with (rows J, K: checked again just before
+ * execution). */
+bool intake_still_wanted(struct request *request);
 /* Due requests go to the pool; arms the timer for the next. */
 void intake_release_due(struct consumer *consumer);
 /* What waits for its eta goes back to the broker: the worker stops. */
 void intake_return_waiting(struct consumer *consumer);
+/* So does what waits in the pool. */
+void intake_return_queued(struct consumer *consumer);
 /* The connection is gone: forgets what no child has begun, makes orphans of the rest. */
 void intake_forget_unstarted(struct consumer *consumer);
 
-/* outcome.c: ended jobs and decided requests out */
-void outcome_job_started(void *context, struct pool_job *job, pid_t pid);
-void outcome_job_soft_limit(void *context, struct pool_job *job);
-void outcome_job_ended(void *context, struct pool_job *job, const struct pool_ending *ending);
-/* Stores request->document (if there is one and somewhere to put it), then settles with
+/* jobs.c: requests in the pool */
+/* Gives the request's job to the pool: REQUEST_SUBMITTED, to run; REQUEST_RECORDING. */
+void jobs_submit(struct request *request, enum request_state state);
+/* Takes it back if no child has begun it. */
+bool jobs_withdraw(struct request *request);
+/* The pool's handlers. */
+bool jobs_on_dispatch(void *context, struct pool_job *job);
+void jobs_on_started(void *context, struct pool_job *job, pid_t pid);
+void jobs_on_soft_limit(void *context, struct pool_job *job);
+void jobs_on_ended(void *context, struct pool_job *job, const struct pool_ending *ending);
+
+/* outcome.c: what becomes of tasks that ran */
+void outcome_started(struct request *request, pid_t pid);
+void outcome_soft_limit(const struct request *request);
+void outcome_ended(struct request *request, const struct pool_ending *ending);
+
+/* finish.c: decided requests out */
+/* Stores the document (if there is one and somewhere to put it), then settles with
  * request->verb. */
-void outcome_finish(struct request *request);
+void finish_with(struct request *request, struct bytes document);
 /* Stores again what found no room. */
-void outcome_retry_stalled(struct consumer *consumer);
+void finish_retry_stalled(struct consumer *consumer);
 /* Settles (or keeps, if it is an orphan whose redelivery is to come) and forgets the request. */
-void outcome_close(struct request *request, enum broker_verb verb);
+void finish_close(struct request *request, enum broker_verb verb);
+
+/* stopping.c: the way down */
+/* consumer_stop. */
+void stopping_order(struct consumer *consumer, enum consumer_stop_mode mode, int exit_status);
+/* To be called when a job has come back from the pool, and when a request is gone: go on with a
+ * stop that waited for it. */
+void stopping_go_on(struct consumer *consumer);
+void stopping_request_gone(struct consumer *consumer);
+void stopping_on_pool_stopped(void *context);
+/* The broker is gone too. */
+void stopping_finish(struct consumer *consumer);
 
 /* republish.c: the counted return of a lost task's message to its queue; closes the request
  * when it is done */
 void republish_counted(struct request *request);
 
-/* document.c: failures that only the main process can know */
-struct failure {
-    const char *status; /* "FAILURE", "REVOKED" */
-    const char *type, *module;
-    const char *message; /* the constructor's one argument, or NULL: none */
-    double number;       /* the argument, if message is NULL and has_number */
-    bool has_number;
-};
+/* document.c */
 /* Writes request->document; logs and leaves it empty when it cannot. */
 void document_write(struct request *request, const struct failure *failure);
+
+/* record.c */
+/* Makes the request's job one that records the failure. */
+void record_prepare(struct request *request, const struct failure *failure);
+/* Has it recorded; then settles with request->verb. */
+void record_submit(struct request *request);
+void record_ended(struct request *request, const struct pool_ending *ending);
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "worker/consumer/appsignal.h"
 #include "worker/consumer/hash.h"
 
 static enum tristate option_flag(const msgpack_object *options, const char *name)
@@ -35,6 +36,7 @@ static bool add_task(struct registry *registry, const msgpack_object_kv *entry)
         .name = {copy, name.size},
         .acks_late = option_flag(&entry->val, "acks_late"),
         .reject_on_worker_lost = option_flag(&entry->val, "reject_on_worker_lost"),
+        .acks_on_failure_or_timeout = option_flag(&entry->val, "acks_on_failure_or_timeout"),
         .ignore_result = option_flag(&entry->val, "ignore_result"),
         .time_limit = option_seconds(&entry->val, "time_limit"),
         .soft_time_limit = option_seconds(&entry->val, "soft_time_limit"),
@@ -51,6 +53,8 @@ bool registry_init(struct registry *registry, const msgpack_object *description)
     *registry = (struct registry){.zone = msgpack_zone_new(MSGPACK_ZONE_CHUNK_SIZE)};
     if (registry->zone == NULL)
         return false;
+    value_as_bool(value_get(description, "records"), &registry->records);
+    registry->signals = appsignal_wanted(description);
     const msgpack_object *tasks = value_get(description, "tasks");
     if (tasks == NULL || tasks->type != MSGPACK_OBJECT_MAP)
         return true;

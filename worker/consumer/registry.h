@@ -2,8 +2,8 @@
 #ifndef CELERIAC_CONSUMER_REGISTRY_H
 #define CELERIAC_CONSUMER_REGISTRY_H
 
-/* The tasks that the runtime announced in HELLO, by name, with the options that each sets itself.
- */
+/* What the runtime announced in HELLO: the tasks by name, with the options that each sets itself,
+ * and what it wants of us. */
 
 #include <stdbool.h>
 
@@ -13,7 +13,7 @@ enum tristate { UNSET = -1, NO = 0, YES = 1 };
 
 struct task {
     struct text name;
-    enum tristate acks_late, reject_on_worker_lost, ignore_result;
+    enum tristate acks_late, reject_on_worker_lost, acks_on_failure_or_timeout, ignore_result;
     double time_limit, soft_time_limit; /* seconds; 0 = not set */
     struct task *next;                  /* in its bucket */
 };
@@ -24,6 +24,8 @@ struct registry {
     msgpack_zone *zone;
     struct task *buckets[REGISTRY_BUCKETS];
     size_t count;
+    bool records;     /* the runtime stores results, and takes records */
+    unsigned signals; /* as of appsignal_wanted */
 };
 
 /* Reads HELLO's description. False: out of memory. Replaces nothing: init an empty registry for

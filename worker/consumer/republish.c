@@ -18,16 +18,16 @@ static void give_up(struct request *request, const char *error)
               "as FAILURE",
               request_label(request), error);
     request->verb = BROKER_REJECT;
-    outcome_finish(request); /* the document was written when the process was lost */
+    failure_finish(request); /* prepared when the process was lost */
 }
 
 static void on_republished(void *context, const char *error)
 {
     struct request *request = context;
     if (error == NULL)
-        outcome_close(request, BROKER_ACK);
-    else if (request->consumer->state >= CONSUMER_FLUSHING)
-        outcome_close(request, BROKER_REJECT_REQUEUE);
+        finish_close(request, BROKER_ACK);
+    else if (request->consumer->state >= CONSUMER_LEAVING)
+        finish_close(request, BROKER_REJECT_REQUEUE);
     else
         give_up(request, error);
 }
@@ -87,7 +87,7 @@ void republish_counted(struct request *request)
         error = broker_publish(request->consumer->broker, &copy, on_republished, request);
     }
     if (error == BROKER_EFULL || error == BROKER_ENOMEM)
-        outcome_close(request, BROKER_REJECT_REQUEUE); /* it passes */
+        finish_close(request, BROKER_REJECT_REQUEUE); /* it passes */
     else if (error != 0)
         on_republished(request, broker_strerror(error));
 }

@@ -22,6 +22,7 @@ enum request_state {
     REQUEST_RECEIVED,     /* being decided on */
     REQUEST_WAITING,      /* for its eta */
     REQUEST_SUBMITTED,    /* in the pool: queued or in a child */
+    REQUEST_RECORDING,    /* in the pool, where a child writes down how it ended */
     REQUEST_STORING,      /* its result is on the way to the backend */
     REQUEST_STALLED,      /* its result waits for room in the outbox */
     REQUEST_REPUBLISHING, /* its copy with a raised loss count is on the way to the queue */
@@ -51,6 +52,9 @@ struct request {
 
     bool acks_late, reject_on_worker_lost, ignore_result;
     int64_t losses; /* behind it when it came */
+
+    const char *recorded;  /* what a record would say of its end; NULL: there is none */
+    unsigned record_tries; /* of the record */
 
     struct pool_job job;
     struct buffer packed;   /* the job's request map */

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Owns how a request is told to a runtime. Text from the broker passes as it came, UTF-8 or not.
+ * Decides nothing. */
+
+#include "worker/consumer/packing.h"
+
+#include <string.h>
+
+#include "worker/consumer/internal.h"
+
+/* Where packed bytes go, and the first error, after which nothing more is taken. */
+struct sink {
+    struct buffer *buffer;
+    int error;
+};
+
+static int sink_write(void *data, const char *bytes, size_t size)
+{
+    struct sink *sink = data;
+    if (sink->error == 0)
+        sink->error = buffer_append(sink->buffer, bytes, size);
+    return sink->error;
+}
+
+static void pack_text(msgpack_packer *packer, struct text text)
+{
+    if (text.data == NULL) {
+        msgpack_pack_nil(packer);
+    } else {
+        msgpack_pack_str(packer, text.size);
+        msgpack_pack_str_body(packer, text.data, text.size);
+    }
+}
+
+static void pack_string(msgpack_packer *packer, const char *string)
+{
+    pack_text(packer, (struct text){string, string != NULL ? strlen(string) : 0});
+}
+
+static void put_text(msgpack_packer *packer, const char *key, struct text text)
+{
+    pack_string(packer, key);
+    pack_text(packer, text);
+}
+
+static void put_string(msgpack_packer *packer, const char *key, const char *string)
+{
+    pack_string(packer, key);
+    pack_string(packer, string);
+}
+
+static void put_nil(msgpack_packer *packer, const char *key)
+{
+    put_string(packer, key, NULL);
+}
+
+static void put_bool(msgpack_packer *packer, const char *key, bool flag)
+{
+    pack_string(packer, key);
+    if (flag)
+        msgpack_pack_true(packer);
+    else
+        msgpack_pack_false(packer);
+}
+
+static void put_priority(msgpack_packer *packer, int priority)
+{
+    pack_string(packer, "priority");
+    if (priority < 0)
+        msgpack_pack_nil(packer);
+    else
+        msgpack_pack_int(packer, priority);
+}
+
+/* ---- the request ---- */
+
+/* Of a message that was refused before it was read, the headers are those of its delivery. */
+static void put_headers(msgpack_packer *packer, const struct request *request)
+{
+    const msgpack_object *headers = &request->message.headers;
+    if (headers->type != MSGPACK_OBJECT_MAP)
+        headers = &request->delivery->headers;
+    pack_string(packer, "headers");
+    if (headers->type == MSGPACK_OBJECT_MAP)
+        msgpack_pack_object(packer, *headers);
+    else
+        msgpack_pack_map(packer, 0);
+}
+
+static void put_properties(msgpack_packer *packer, const struct request *request)
+{
+    const struct broker_delivery *delivery = request->delivery;
+    pack_string(packer, "properties");
+    msgpack_pack_map(packer, 5);
+    put_text(packer, "content_type", request->message.content_type);
+    put_text(packer, "content_encoding", request->message.content_encoding);
+    put_text(packer, "correlation_id", delivery->correlation_id);
+    put_text(packer, "reply_to", delivery->reply_to);
+    put_priority(packer, delivery->priority);
+}
+
+static void put_delivery_info(msgpack_packer *packer, const struct broker_delivery *delivery)
+{
+    pack_string(packer, "delivery_info");
+    msgpack_pack_map(packer, 4);
+    put_text(packer, "exchange", delivery->exchange);
+    put_text(packer, "routing_key", delivery->routing_key);
+    put_priority(packer, delivery->priority);
+    put_bool(packer, "redelivered", delivery->redelivered);
+}
+
+static void pack_limit(msgpack_packer *packer, double seconds)
+{
+    if (seconds > 0)
+        msgpack_pack_double(packer, seconds);
+    else
+        msgpack_pack_nil(packer);
+}
+
+static void put_accepted(msgpack_packer *packer, const struct serializer *const *accepted)
+{
+    size_t count = 0;
+    while (accepted != NULL && accepted[count] != NULL)
+        count++;
+    pack_string(packer, "accept");
+    msgpack_pack_array(packer, count);
+    for (size_t i = 0; i < count; i++)
+        pack_string(packer, accepted[i]->content_type);
+}
+
+/* A runtime that takes records knows these better than we. */
+static void put_result_settings(msgpack_packer *packer, const struct request *request)
+{
+    const struct consumer_config *config = &request->consumer->config;
+    if (request->consumer->registry.records) {
+        put_nil(packer, "ignore_result");
+        put_nil(packer, "result_serializer");
+        put_nil(packer, "accept");
+        return;
+    }
+    put_bool(packer, "ignore_result", request->ignore_result);
+    put_string(packer, "result_serializer", config->result_serializer->name);
+    put_accepted(packer, config->accept_content);
+}
+
+static void put_failure(msgpack_packer *packer, const struct failure *failure)
+{
+    pack_string(packer, "record");
+    if (strcmp(failure->event, "failure") == 0) {
+        msgpack_pack_map(packer, 3);
+        put_string(packer, "exception", failure->type);
+        pack_string(packer, "argument");
+        msgpack_pack_object(packer, failure_argument(failure));
+    } else if (strcmp(failure->event, "revoked") == 0) {
+        msgpack_pack_map(packer, 5);
+        put_string(packer, "reason", failure->message);
+        put_bool(packer, "terminated", false);
+        put_nil(packer, "signum");
+        put_bool(packer, "expired", strcmp(failure->message, "expired") == 0);
+    } else {
+        msgpack_pack_map(packer, 1);
+    }
+    put_string(packer, "event", failure->event);
+}
+
+static void pack_request(msgpack_packer *packer, const struct request *request,
+                         const struct failure *record)
+{
+    msgpack_pack_map(packer, record != NULL ? 11 : 10);
+    put_text(packer, "task", request->message.task);
+    put_text(packer, "id", request->message.id);
+    put_headers(packer, request);
+    put_properties(packer, request);
+    put_delivery_info(packer, request->delivery);
+    put_string(packer, "hostname", request->consumer->config.nodename);
+    pack_string(packer, "timelimit");
+    msgpack_pack_array(packer, 2);
+    pack_limit(packer, request->job.hard_limit);
+    pack_limit(packer, request->job.soft_limit);
+    put_result_settings(packer, request);
+    if (record != NULL)
+        put_failure(packer, record);
+}
+
+int packing_request(const struct request *request, const struct failure *record,
+                    struct buffer *buffer)
+{
+    struct sink sink = {buffer, buffer_reserve(buffer, 1024)};
+    msgpack_packer packer;
+    msgpack_packer_init(&packer, &sink, sink_write);
+    pack_request(&packer, request, record);
+    return sink.error;
+}
+
+/* ---- signals ---- */
+
+int packing_signal(const struct request *request, const char *reason, struct buffer *buffer)
+{
+    struct bytes body = request->message.body;
+    struct sink sink = {buffer, buffer_reserve(buffer, 1024 + body.size)};
+    msgpack_packer packer;
+    msgpack_packer_init(&packer, &sink, sink_write);
+    msgpack_pack_map(&packer, 3);
+    pack_string(&packer, "request");
+    pack_request(&packer, request, NULL);
+    pack_string(&packer, "body");
+    msgpack_pack_bin(&packer, body.size);
+    msgpack_pack_bin_body(&packer, body.data, body.size);
+    put_string(&packer, "reason", reason);
+    return sink.error;
+}

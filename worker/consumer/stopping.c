@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Owns the order of stopping: what has not begun goes back, tasks and records end, the pool leaves,
+ * the last results are confirmed, the broker closes. Decides about no task. */
+
+#include "worker/consumer/internal.h"
+#include "worker/log/log.h"
+
+enum {
+    DRAIN_MS = 1000,       /* between two looks at what is left in the pool */
+    RECORD_LOOKS_MAX = 30, /* that the last records may take when no task runs any more */
+    FLUSH_MS = 10000,      /* for the last results to be confirmed once the pool is gone */
+    CLOSE_SECONDS = 5,     /* for the broker to write what is left and close */
+};
+
+/* ---- the end ---- */
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    struct consumer *consumer = handle->data;
+    if (--consumer->open_handles == 0)
+        consumer->handler.on_stopped(consumer->context, consumer->exit_status);
+}
+
+void stopping_finish(struct consumer *consumer)
+{
+    consumer->state = CONSUMER_STOPPED;
+    uv_close((uv_handle_t *)&consumer->eta_timer, on_handle_closed);
+    uv_close((uv_handle_t *)&consumer->stop_timer, on_handle_closed);
+}
+
+/* ---- the last results ---- */
+
+static void close_broker(struct consumer *consumer)
+{
+    consumer->state = CONSUMER_CLOSING;
+    uv_timer_stop(&consumer->stop_timer);
+    broker_stop(consumer->broker, CLOSE_SECONDS);
+}
+
+static void on_flush_timeout(uv_timer_t *timer)
+{
+    struct consumer *consumer = timer->data;
+    log_warning("%zu results were not confirmed by the broker in time",
+                consumer->settlement.count - consumer->settlement.finished);
+    close_broker(consumer);
+}
+
+void stopping_request_gone(struct consumer *consumer)
+{
+    if (consumer->state == CONSUMER_FLUSHING &&
+        consumer->settlement.count == consumer->settlement.finished)
+        close_broker(consumer);
+}
+
+void stopping_on_pool_stopped(void *context)
+{
+    struct consumer *consumer = context;
+    if (consumer->broker == NULL) {
+        stopping_finish(consumer);
+        return;
+    }
+    consumer->state = CONSUMER_FLUSHING;
+    uv_timer_start(&consumer->stop_timer, on_flush_timeout, FLUSH_MS, 0);
+    stopping_request_gone(consumer);
+}
+
+/* ---- the pool ---- */
+
+static void leave(struct consumer *consumer)
+{
+    consumer->state = CONSUMER_LEAVING;
+    uv_timer_stop(&consumer->stop_timer);
+    pool_leave(consumer->pool);
+}
+
+static void terminate(struct consumer *consumer)
+{
+    consumer->state = CONSUMER_LEAVING;
+    uv_timer_stop(&consumer->stop_timer);
+    pool_terminate(consumer->pool);
+}
+
+static void on_drain_timer(uv_timer_t *timer)
+{
+    struct consumer *consumer = timer->data;
+    /* The job of a child that has died before it began it waits again. */
+    intake_return_queued(consumer);
+    bool only_records = consumer->running == 0 && consumer->recording > 0;
+    consumer->record_looks = only_records ? consumer->record_looks + 1 : 0;
+    if (consumer->running == 0 && consumer->recording == 0)
+        leave(consumer);
+    else if (consumer->record_looks > RECORD_LOOKS_MAX)
+        terminate(consumer);
+}
+
+/* From the loop, because it is the pool that calls us. */
+void stopping_go_on(struct consumer *consumer)
+{
+    if (consumer->state == CONSUMER_DRAINING && consumer->running == 0 && consumer->recording == 0)
+        uv_timer_start(&consumer->stop_timer, on_drain_timer, 0, DRAIN_MS);
+}
+
+static void return_unstarted(struct consumer *consumer)
+{
+    broker_cancel_consumers(consumer->broker);
+    intake_return_waiting(consumer);
+    intake_return_queued(consumer);
+    /* What a pause held up must not hold up the stop; only records are sent from now on. */
+    consumer_adjust(consumer);
+}
+
+void stopping_order(struct consumer *consumer, enum consumer_stop_mode mode, int exit_status)
+{
+    bool first = consumer->state <= CONSUMER_RUNNING;
+    if (!first && mode <= consumer->stop_mode)
+        return;
+    bool cold = mode == CONSUMER_STOP_COLD || consumer->state == CONSUMER_LOADING;
+    consumer->stop_mode = mode;
+    consumer->exit_status = exit_status;
+    if (first)
+        consumer->state = CONSUMER_DRAINING;
+    if (first && consumer->broker != NULL)
+        return_unstarted(consumer);
+    if (consumer->state > CONSUMER_LEAVING)
+        return;
+    if (cold)
+        terminate(consumer);
+    else if (consumer->running == 0 && consumer->recording == 0)
+        leave(consumer);
+    else
+        uv_timer_start(&consumer->stop_timer, on_drain_timer, DRAIN_MS, DRAIN_MS);
+}
