@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static int describe(struct celeriac_task *task)
@@ -197,6 +198,48 @@ static int wait_in_system_call(struct celeriac_task *task)
     return celeriac_return_string(task, "interrupted");
 }
 
+/* What becomes of a program: its exit status, or the signal that it dies of as a negative number.
+ */
+static int run_program(struct celeriac_task *task)
+{
+    const char *command;
+    if (!celeriac_arg_string(task, "command", &command))
+        return CELERIAC_FAILED;
+    int status = system(command);
+    return celeriac_return_int(task, WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status));
+}
+
+static int write_to_nobody(struct celeriac_task *task)
+{
+    int ends[2];
+    if (pipe(ends) != 0)
+        return celeriac_fail(task, "OSError", "%s", strerror(errno));
+    close(ends[0]);
+    ssize_t written = write(ends[1], "x", 1);
+    int error = errno;
+    close(ends[1]);
+    return celeriac_return_string(task, written < 0 ? strerror(error) : "written");
+}
+
+static int read_slowly(struct celeriac_task *task)
+{
+    char byte;
+    int ends[2];
+    if (pipe(ends) != 0)
+        return celeriac_fail(task, "OSError", "%s", strerror(errno));
+    pid_t writer = fork();
+    if (writer == 0) {
+        usleep(500000);
+        _exit(write(ends[1], "x", 1) == 1 ? 0 : 1);
+    }
+    ssize_t got = read(ends[0], &byte, 1);
+    int error = errno;
+    close(ends[0]);
+    close(ends[1]);
+    waitpid(writer, NULL, 0);
+    return celeriac_return_string(task, got < 0 ? strerror(error) : "read");
+}
+
 static int forever(struct celeriac_task *task)
 {
     /* A grandchild in the task's process group. */
@@ -230,6 +273,9 @@ CELERIAC_TASKS({.name = "api.describe", .run = describe, .signature = "*rest"},
                {.name = "api.fill_wrongly", .run = fill_wrongly}, {.name = "api.deep", .run = deep},
                {.name = "api.wait", .run = wait_in_system_call},
                {.name = "api.forever", .run = forever},
+               {.name = "api.program", .run = run_program, .signature = "command: str"},
+               {.name = "api.pipe", .run = write_to_nobody, .signature = ""},
+               {.name = "api.read", .run = read_slowly, .signature = ""},
                {.name = "api.exit",
                 .run = library_exit,
                 .time_limit = 30,

@@ -22,6 +22,7 @@ from support.worker import TESTS, build_folder, example_tasks
 
 API = Path(__file__).with_name("native_api_tasks.c")
 SECONDS = 10.0
+DEAF_TO = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE)
 
 
 @pytest.fixture
@@ -62,6 +63,11 @@ def status_field(pid: int, name: str) -> str:
 def ignored(pid: int, number: int) -> bool:
     """True if the process ignores the signal."""
     return bool(int(status_field(pid, "SigIgn"), 16) >> (number - 1) & 1)
+
+
+def caught(pid: int, number: int) -> bool:
+    """True if the process has a handler for the signal."""
+    return bool(int(status_field(pid, "SigCgt"), 16) >> (number - 1) & 1)
 
 
 def stop(native: Native) -> int:
@@ -184,12 +190,44 @@ def test_jobs_in_pieces_are_put_together(native: Native) -> None:
 
 def test_signals_for_the_group_do_not_reach_tasks(native: Native) -> None:
     child = native.spawn()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        assert ignored(child.pid, number) and ignored(native.pid, number)
+    for number in DEAF_TO:
+        assert caught(child.pid, number) and caught(native.pid, number)
         os.kill(child.pid, number)
         os.kill(native.pid, number)
     assert child.run("example.add", 1, 2).value == 3
     assert native.spawn(2).run("example.pid").state == "SUCCESS"
+
+
+def test_signals_for_the_group_do_not_end_a_system_call(api: Native) -> None:
+    child = api.spawn()
+    child.send_job("api.read", flags=WANT_STARTED)
+    child.expect(STARTED)
+    wait_until(lambda: status_field(child.pid, "State").startswith("S"), SECONDS, "read")
+    for number in DEAF_TO:
+        os.kill(child.pid, number)
+    assert child.result().value == "read"
+
+
+def test_a_sleep_of_ours_goes_on_after_a_signal(native: Native) -> None:
+    child = native.spawn()
+    begin = time.monotonic()
+    child.send_job("example.sleep", 0.5, flags=WANT_STARTED)
+    child.expect(STARTED)
+    wait_until(lambda: status_field(child.pid, "State").startswith("S"), SECONDS, "sleep")
+    for number in DEAF_TO:
+        os.kill(child.pid, number)
+    assert child.result().value == 0.5
+    assert time.monotonic() - begin >= 0.5
+
+
+def test_programs_that_a_task_starts_die_of_signals(api: Native) -> None:
+    child = api.spawn()
+    for number in DEAF_TO:
+        assert child.run("api.program", f"kill -{int(number)} $$; exit 5").value == -number
+
+
+def test_a_write_to_nobody_is_an_error(api: Native) -> None:
+    assert api.spawn().run("api.pipe").value == "Broken pipe"
 
 
 def test_inherited_dispositions_and_masks_are_reset() -> None:

@@ -13,6 +13,7 @@
 #include "codec/buffer.h"
 #include "codec/claims.h"
 #include "codec/frame.h"
+#include "worker/runtime/native/deaf.h"
 #include "worker/runtime/native/forkserver.h"
 #include "worker/runtime/native/job.h"
 #include "worker/runtime/native/limits.h"
@@ -148,9 +149,7 @@ static int serve(struct child *child)
 
 static void set_signals(void)
 {
-    static const int ignored[] = {SIGTERM, SIGINT, SIGHUP};
-    for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
-        signal(ignored[i], SIG_IGN);
+    deaf_become();
     limits_install();
     sigset_t none;
     sigemptyset(&none);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "worker/log/log.h"
+#include "worker/runtime/native/deaf.h"
 #include "worker/runtime/native/forkserver.h"
 #include "worker/runtime/native/library.h"
 #include "worker/runtime/native/orphan.h"
@@ -59,19 +60,15 @@ static int read_options(int argc, char **argv, struct forkserver_config *config)
     return config->main_process == 0 || optind != argc - 1 ? usage() : 0;
 }
 
-/* What may come over exec: signals that are blocked or ignored. Those for the main process or for
- * its whole group are no business of ours. A task that writes to a closed socket gets EPIPE, as in
- * Python. */
+/* Signals that are blocked or ignored come over exec. */
 static void set_signals(void)
 {
-    static const int ignored[] = {SIGTERM, SIGINT, SIGHUP, SIGPIPE};
     for (int number = 1; number < NSIG; number++) {
         struct sigaction action;
         if (sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN)
             signal(number, SIG_DFL);
     }
-    for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
-        signal(ignored[i], SIG_IGN);
+    deaf_become();
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
