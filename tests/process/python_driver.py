@@ -25,10 +25,10 @@ PACKAGE = Path(os.environ.get("CELERIAC_TEST_PACKAGE", ROOT / "worker/runtime/py
 PYTHON = os.environ.get("CELERIAC_TEST_PYTHON", "/usr/bin/python3")
 
 
-def write_files(folder: Path, **files: str) -> Path:
-    """Write modules: the names are those of the files without .py, `__` stands for a slash."""
-    for name, text in files.items():
-        path = folder / (name.replace("__", "/") + ".py")
+def write_files(folder: Path, files: Mapping[str, str] | None = None, **modules: str) -> Path:
+    """Write modules, named as files without .py (`package/__init__`); indented as one likes."""
+    for name, text in {**(files or {}), **modules}.items():
+        path = folder / f"{name}.py"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(textwrap.dedent(text))
     return folder

@@ -2,9 +2,9 @@
 """Finding the app, as `celery -A` does, and saying well why there is none."""
 
 import os
-import sys
 
-from celeriac.failure import LoadError, interpreter, user_traceback
+from celeriac.blame import raised_by_user, user_traceback
+from celeriac.failure import LoadError, interpreter
 
 CELERY_OLDEST, CELERY_TOO_NEW = (5, 2), (6,)
 SAFER_DEFAULTS = ("task_acks_late", "task_reject_on_worker_lost")
@@ -50,28 +50,37 @@ def _import(name):
     from celery.app.utils import find_app
     try:
         return find_app(name)
-    except ModuleNotFoundError as error:
-        if _is_missing(name, error):
-            raise LoadError(f"there is no module named {error.name} (-A {name}): "
-                            f"{os.getcwd()} does not have it, nor has the path of "
-                            f"{interpreter()}") from None
-        raise _failed(name, error) from None
-    except AttributeError as error:
-        error = _hidden_error(name) or error
-        if not _raised_by_user(error):
-            raise LoadError(f"no Celery app was found by -A {name}: {error}") from None
-        raise _failed(name, error) from None
     except (Exception, SystemExit) as error:
-        raise _failed(name, error) from None
+        raise _explain(name, _cause(name, error)) from None
+
+
+def _cause(name, error):
+    """What went wrong first, where find_app went on and failed again, or did not tell."""
+    if isinstance(error, ModuleNotFoundError) and error.name == name and ":" in name:
+        return error.__context__ or error
+    if isinstance(error, AttributeError) and not raised_by_user(error):
+        return _hidden_error(name) or error
+    return error
+
+
+def _explain(name, error):
+    if isinstance(error, ModuleNotFoundError) and _is_missing(name, error):
+        return LoadError(f"there is no module named {error.name} (-A {name}): {os.getcwd()} does "
+                         f"not have it, nor has the path of {interpreter()}")
+    if isinstance(error, AttributeError) and not raised_by_user(error):
+        return LoadError(f"no Celery app was found by -A {name}: {error}")
+    return _failed(name, error)
 
 
 def _hidden_error(name):
     """The ImportError in NAME.celery, which find_app takes for the absence of that module."""
     from celery.utils.imports import import_from_cwd
+    if ":" in name:
+        return None
     try:
         import_from_cwd(f"{name}.celery")
     except ImportError as error:
-        return error if _raised_by_user(error) else None
+        return error if raised_by_user(error) else None
     except Exception:
         return None
     return None
@@ -107,19 +116,5 @@ def _is_missing(name, error):
     module = name.partition(":")[0]
     named = error.name and (module == error.name or module.startswith(error.name + ".")
                             or error.name == f"{module}.celery")
-    return bool(named) and not _raised_by_user(error)
+    return bool(named) and not raised_by_user(error)
 
-
-def _raised_by_user(error):
-    """True if the traceback goes through a file that is none of Python's, Celery's or ours."""
-    import celery
-    import kombu
-    known = tuple(os.path.dirname(os.path.abspath(module.__file__)) + os.sep
-                  for module in (celery, kombu, sys.modules["importlib"], sys.modules[__name__]))
-    trace = error.__traceback__
-    while trace is not None:
-        file = trace.tb_frame.f_code.co_filename
-        if not file.startswith(("<frozen importlib",) + known):
-            return True
-        trace = trace.tb_next
-    return False

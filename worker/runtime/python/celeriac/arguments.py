@@ -64,9 +64,15 @@ def pose_as_celery(arguments):
     if arguments.app:
         argv += ["-A", arguments.app]
     argv.append("worker")
-    for option, _, theirs in _VALUES:
+    for option, kind, theirs in _VALUES:
         value = getattr(arguments, option[2:].replace("-", "_"))
         if value is not None:
-            argv.append(f"{theirs}={','.join(value) if isinstance(value, list) else value}")
+            argv.append(f"{theirs}={_text(kind, value)}")
     argv += [flag for flag in _CELERY_FLAGS if getattr(arguments, flag[2:].replace("-", "_"))]
     sys.argv = argv
+
+
+def _text(kind, value):
+    if kind is _level:
+        return logging.getLevelName(value)
+    return ",".join(value) if isinstance(value, list) else value

@@ -67,6 +67,7 @@ def _urls(connection, conf):
 
 def _url(connection, conf):
     _check_transport(connection.transport_cls)
+    connection.hostname = connection.hostname or "localhost"
     info = connection.info()
     query = dict(_tls(info["ssl"], info["hostname"]))
     if info["heartbeat"] and info["heartbeat"] != conf.broker_heartbeat:
@@ -74,7 +75,7 @@ def _url(connection, conf):
     timeout = info["connect_timeout"]
     if timeout and float(timeout) != float(conf.broker_connection_timeout or 0):
         query["connection_timeout"] = f"{float(timeout):g}"
-    host = info["hostname"] or "localhost"
+    host = info["hostname"]
     host = f"[{host}]" if ":" in host else quote(host, safe="")
     user = ":".join(quote(str(info[key] or ""), safe="") for key in ("userid", "password"))
     scheme = "amqps" if info["ssl"] or connection.transport_cls == "amqps" else "amqp"

@@ -5,10 +5,8 @@ missing. No newer syntax than the oldest Python 3 has (__main__.py)."""
 import os
 import struct
 import sys
-import traceback
 
 CHANNEL = 3
-PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 _ARRAY_OF_2, _ERROR, _STR32 = b"\x92", b"\x13", b"\xdb"
 
@@ -21,15 +19,6 @@ def interpreter():
     """Who we are, for a sentence."""
     version = ".".join(map(str, sys.version_info[:3]))
     return "the interpreter " + sys.executable + " (Python " + version + ")"
-
-
-def user_traceback(error):
-    """The traceback of error as Python prints it, without the frames that are ours."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(PACKAGE):
-        trace = trace.tb_next
-    lines = traceback.format_exception(type(error), error, trace or error.__traceback__)
-    return "".join(lines).rstrip("\n")
 
 
 def report(text):

@@ -28,15 +28,20 @@ class Forkserver:
         self._children = Children()
         self._wakeup = system.notice_children()
         self._deadline = None  # set when we are to leave
-        self._handlers = {wire.SPAWN: self._on_spawn, wire.LEAVE: self._on_leave,
-                          wire.SIGNAL: self._on_signal}
+        self._handlers = {wire.SPAWN: (self._on_spawn, 2), wire.LEAVE: (self._on_leave, 0),
+                          wire.SIGNAL: (self._on_signal, 2)}
 
     def serve(self):
         """Until LEAVE or the end of the channel; the exit status."""
         try:
             self._serve()
-        except (OSError, wire.ProtocolError) as error:
-            failure.report(f"the forkserver cannot go on: {error}")
+        except ConnectionError:
+            pass  # the main process is gone
+        except wire.ProtocolError as error:
+            failure.report(f"the main process broke the protocol: {error}")
+            return 1
+        except Exception:
+            failure.report(f"the forkserver cannot go on:\n{traceback.format_exc()}")
             return 1
         self._signals.stop()
         return 0
@@ -71,16 +76,16 @@ class Forkserver:
             frame = self._channel.pop()
             if frame is None:
                 return
-            handler = self._handlers.get(frame[0])
-            if handler is None:
-                raise wire.ProtocolError(f"a frame of type {frame[0]} is none of a forkserver's")
-            handler(*frame[1:])
+            handler, count = self._handlers.get(frame[0], (None, 0))
+            if handler is None or len(frame) <= count:
+                raise wire.ProtocolError(f"a frame of type {frame[0]}, and {len(frame)} elements")
+            handler(*frame[1:1 + count])
 
-    def _on_leave(self, *_more):
+    def _on_leave(self):
         if self._deadline is None:
             self._deadline = time.monotonic() + LEAVE_PATIENCE
 
-    def _on_signal(self, name, arguments, *_more):
+    def _on_signal(self, name, arguments):
         self._signals.deliver(name, arguments)
 
     def _on_child_signal(self):
@@ -90,7 +95,7 @@ class Forkserver:
         for ended in self._children.reap():
             self._channel.send(wire.EXITED, *ended)
 
-    def _on_spawn(self, slot, generation, *_more):
+    def _on_spawn(self, slot, generation):
         sock = socket.socket(fileno=self._channel.take_descriptor())
         claims = self._channel.take_descriptor() if self._runtime.ahead else -1
         try:

@@ -6,7 +6,8 @@ import gc
 import os
 
 from celeriac import child
-from celeriac.failure import LoadError, user_traceback
+from celeriac.blame import user_traceback
+from celeriac.failure import LoadError
 
 
 class Runtime:
