@@ -85,12 +85,10 @@ static void nothing_left_to_consume_is_an_error(void **state)
     settings_init(&settings);
     assert_int_equal(queues_select(&options, &settings, &queues, error), -1);
     assert_non_null(strstr(error, "-X"));
-    queues_done(&queues);
     set(&settings, "task_create_missing_queues", "false");
     options = (struct options){.queues = {{"unknown"}, 1}};
     assert_int_equal(queues_select(&options, &settings, &queues, error), -1);
     assert_non_null(strstr(error, "unknown"));
-    queues_done(&queues);
     settings_done(&settings);
 }
 

@@ -13,12 +13,13 @@
 #include "worker/cli/settings.h"
 
 static char message[SETTINGS_MESSAGE_SIZE];
-static int warnings;
+static char warned[1024];
 
-static void count_warning(const char *text)
+static void remember(void *context, const char *text)
 {
     assert_non_null(strstr(text, "no effect"));
-    warnings++;
+    assert_ptr_equal(context, warned);
+    strncat(warned, text, sizeof(warned) - strlen(warned) - 1);
 }
 
 static int put(struct settings *settings, enum setting_source source, const char *name,
@@ -107,10 +108,94 @@ static void what_is_not_supported_is_named(void **state)
     (void)state;
     struct settings settings;
     settings_init(&settings);
-    assert_int_equal(put(&settings, SETTING_SET, "beat_schedule", "x"), SETTINGS_WARNING);
-    assert_non_null(strstr(message, "beat_schedule is not supported"));
-    assert_int_equal(put(&settings, SETTING_SET, "colour", "x"), SETTINGS_WARNING);
-    assert_non_null(strstr(message, "not a setting of Celery"));
+    warned[0] = '\0';
+    assert_int_equal(put(&settings, SETTING_SET, "beat_schedule", "x"), SETTINGS_UNKNOWN);
+    assert_int_equal(settings_override(&settings, SETTING_SET, "beat_schedule=x", message),
+                     SETTINGS_UNKNOWN);
+    assert_int_equal(settings_override(&settings, SETTING_SET, "colour=x", message),
+                     SETTINGS_UNKNOWN);
+    assert_int_equal(settings_override(&settings, SETTING_SET, "task_time_limit=3", message),
+                     SETTINGS_OK);
+    settings_warn_unknown(&settings, remember, warned);
+    assert_non_null(strstr(warned, "beat_schedule is not supported"));
+    assert_non_null(strstr(warned, "colour is not a setting"));
+    assert_null(strstr(warned, "task_time_limit"));
+    settings_done(&settings);
+}
+
+static void overrides_follow_celerys_command_line(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *argument, *name, *value;
+    } cases[] = {
+        {"worker_concurrency=3", "worker_concurrency", "3"},
+        {"Worker.Concurrency=3", "worker_concurrency", "3"},
+        {"_concurrency=3", "worker_concurrency", "3"},
+        {".concurrency=3", "worker_concurrency", "3"},
+        {"broker_url=amqp://u:p@h/v?a=b", "broker_url", "amqp://u:p@h/v?a=b"},
+        {"task_time_limit=(float)1.5", "task_time_limit", "1.5"},
+        {"task_default_queue=(not a type)", "task_default_queue", "(not a type)"},
+        {"a=", "a", ""},
+    };
+    struct override_parts parts;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        assert_true(override_split(cases[i].argument, &parts));
+        assert_string_equal(parts.name, cases[i].name);
+        assert_string_equal(parts.value, cases[i].value);
+    }
+    assert_false(override_split("nothing", &parts));
+    assert_false(override_split("=nothing", &parts));
+}
+
+static msgpack_object of_two(const char *first, const char *second, msgpack_zone *zone)
+{
+    msgpack_object array;
+    assert_true(value_array(zone, 2, &array));
+    array.via.array.ptr[0] = value_string(first);
+    array.via.array.ptr[1] = value_string(second);
+    return array;
+}
+
+static int put_value(struct settings *settings, const char *name, msgpack_object value)
+{
+    return settings_put_value(settings, name, &value, message);
+}
+
+static void values_of_the_app_are_weaker_than_anything_named(void **state)
+{
+    (void)state;
+    struct settings settings;
+    settings_init(&settings);
+    msgpack_zone *zone = msgpack_zone_new(1024);
+    assert_int_equal(put(&settings, SETTING_FILE, "worker_concurrency", "5"), SETTINGS_OK);
+    assert_int_equal(put_value(&settings, "worker_concurrency", value_int(3)), SETTINGS_OK);
+    assert_int_equal(settings.worker_concurrency, 5);
+    assert_int_equal(put_value(&settings, "task_acks_late", value_bool(false)), SETTINGS_OK);
+    assert_false(settings.task_acks_late);
+    assert_int_equal(put_value(&settings, "task_reject_on_worker_lost", value_nil()), SETTINGS_OK);
+    assert_false(settings.task_reject_on_worker_lost);
+    assert_int_equal(put_value(&settings, "task_time_limit", value_double(0.25)), SETTINGS_OK);
+    assert_true(settings.task_time_limit == 0.25);
+    assert_int_equal(put_value(&settings, "broker_connection_max_retries", value_nil()),
+                     SETTINGS_OK);
+    assert_int_equal(settings.broker_connection_max_retries, -1);
+    assert_int_equal(put_value(&settings, "broker_connection_retry_on_startup", value_nil()),
+                     SETTINGS_OK);
+    assert_int_equal(settings.broker_connection_retry_on_startup, -1);
+    assert_int_equal(put_value(&settings, "broker_url", of_two("amqp://one", "amqp://two", zone)),
+                     SETTINGS_OK);
+    assert_string_equal(settings.broker_url, "amqp://one;amqp://two");
+    assert_int_equal(put_value(&settings, "accept_content", of_two("json", "pickle", zone)),
+                     SETTINGS_OK);
+    assert_int_equal(settings.accept_content.count, 2);
+    assert_string_equal(settings.accept_content.items[1], "pickle");
+    assert_int_equal(put_value(&settings, "worker_concurrency", value_string("many")),
+                     SETTINGS_OK); /* a stronger one is there: not even read */
+    assert_int_equal(put_value(&settings, "worker_prefetch_multiplier", value_string("many")),
+                     SETTINGS_ERROR);
+    assert_int_equal(put_value(&settings, "task_routes", value_nil()), SETTINGS_UNKNOWN);
+    msgpack_zone_free(zone);
     settings_done(&settings);
 }
 
@@ -121,7 +206,7 @@ static int read_text(struct settings *settings, const char *text)
     assert_true(fd >= 0);
     assert_int_equal(write(fd, text, strlen(text)), strlen(text));
     close(fd);
-    int answer = settings_read_file(settings, path, count_warning, message);
+    int answer = settings_read_file(settings, path, message);
     unlink(path);
     return answer;
 }
@@ -131,19 +216,20 @@ static void an_ini_file_gives_settings(void **state)
     (void)state;
     struct settings settings;
     settings_init(&settings);
-    warnings = 0;
     assert_int_equal(read_text(&settings, "[celery]\nworker_concurrency = 7 ; a comment\n"
                                           "timezone = Europe/Berlin\n"),
                      0);
     assert_int_equal(settings.worker_concurrency, 7);
-    assert_int_equal(warnings, 1);
+    assert_int_equal(settings.overrides.count, 2);
+    assert_int_equal(settings.overrides.items[1].source, SETTING_FILE);
+    assert_string_equal(settings.overrides.items[1].text, "timezone=Europe/Berlin");
     assert_int_equal(read_text(&settings, "[celery]\nworker_concurrency = many\n"), -1);
     assert_non_null(strstr(message, "worker_concurrency"));
     assert_int_equal(read_text(&settings, "[other]\nx = 1\n"), -1);
     assert_non_null(strstr(message, "[other]"));
     assert_int_equal(read_text(&settings, "[celery]\nnonsense\n"), -1);
     assert_non_null(strstr(message, "line 2"));
-    assert_int_equal(settings_read_file(&settings, "/nowhere/x.ini", count_warning, message), -1);
+    assert_int_equal(settings_read_file(&settings, "/nowhere/x.ini", message), -1);
     assert_non_null(strstr(message, "cannot be opened"));
     settings_done(&settings);
 }
@@ -156,6 +242,8 @@ int main(void)
         cmocka_unit_test(values_of_every_type_are_read),
         cmocka_unit_test(a_bad_value_is_an_error_that_says_what_would_be_right),
         cmocka_unit_test(what_is_not_supported_is_named),
+        cmocka_unit_test(overrides_follow_celerys_command_line),
+        cmocka_unit_test(values_of_the_app_are_weaker_than_anything_named),
         cmocka_unit_test(an_ini_file_gives_settings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,6 +11,14 @@
 
 #include "worker/cli/version.h"
 
+/* HELLO's text under the key, or else `otherwise`. */
+static struct text described(const struct banner *banner, const char *key, const char *otherwise)
+{
+    struct text text = {otherwise, strlen(otherwise)};
+    value_as_text(value_get(banner->description, key), &text);
+    return text;
+}
+
 static void print_head(const struct banner *banner)
 {
     struct utsname system;
@@ -28,16 +36,19 @@ static void print_head(const struct banner *banner)
 static void print_config(const struct banner *banner)
 {
     char transport[512];
-    struct text runtime = {"unknown", 7};
-    value_as_text(value_get(banner->description, "runtime"), &runtime);
+    struct text app = described(banner, "app", banner->app != NULL ? banner->app : "default");
+    struct text runtime = described(banner, "runtime", "unknown");
+    struct text version = described(banner, "version", "");
+    struct text results = described(banner, "results", banner->results);
     broker_url_masked(banner->url, transport, sizeof(transport));
     printf("[config]\n"
-           ".> app:         %s (%.*s)\n"
+           ".> app:         %.*s (%.*s%s%.*s)\n"
            ".> transport:   %s\n"
-           ".> results:     %s\n"
+           ".> results:     %.*s\n"
            ".> concurrency: %u (prefork)\n"
            ".> task events: OFF (not supported yet)\n\n",
-           banner->options->app, (int)runtime.size, runtime.data, transport, banner->results,
+           (int)app.size, app.data, (int)runtime.size, runtime.data, version.size > 0 ? ", " : "",
+           (int)version.size, version.data, transport, (int)results.size, results.data,
            banner->concurrency);
 }
 
@@ -63,21 +74,32 @@ static int compare_names(const void *left, const void *right)
     return a->size < b->size ? -1 : a->size > b->size;
 }
 
-static void print_tasks(const msgpack_object *description)
+/* Celery's own tasks are shown to whoever looks for details only. */
+static bool is_builtin(struct text name)
 {
-    const msgpack_object *tasks = value_get(description, "tasks");
+    static const char prefix[] = "celery.";
+    size_t size = strlen(prefix);
+    return name.size >= size && memcmp(name.data, prefix, size) == 0;
+}
+
+static void print_tasks(const struct banner *banner)
+{
+    const msgpack_object *tasks = value_get(banner->description, "tasks");
     if (tasks == NULL || tasks->type != MSGPACK_OBJECT_MAP)
         return;
-    uint32_t count = tasks->via.map.size;
-    struct text *names = calloc(count > 0 ? count : 1, sizeof(*names));
+    uint32_t size = tasks->via.map.size;
+    struct text *names = calloc(size > 0 ? size : 1, sizeof(*names));
     if (names == NULL)
         return;
-    for (uint32_t i = 0; i < count; i++)
-        value_as_text(&tasks->via.map.ptr[i].key, &names[i]);
+    size_t count = 0;
+    for (uint32_t i = 0; i < size; i++) {
+        bool known = value_as_text(&tasks->via.map.ptr[i].key, &names[count]);
+        count += known && (banner->loglevel <= LOG_DEBUG || !is_builtin(names[count]));
+    }
     qsort(names, count, sizeof(*names), compare_names);
     puts("[tasks]");
-    for (uint32_t i = 0; i < count; i++)
-        printf("  . %.*s\n", (int)names[i].size, names[i].data != NULL ? names[i].data : "");
+    for (size_t i = 0; i < count; i++)
+        printf("  . %.*s\n", (int)names[i].size, names[i].data);
     puts("");
     free(names);
 }
@@ -87,7 +109,7 @@ void banner_print(const struct banner *banner)
     print_head(banner);
     print_config(banner);
     print_queues(banner->queues);
-    if (banner->options->loglevel <= LOG_INFO)
-        print_tasks(banner->description);
+    if (banner->loglevel <= LOG_INFO)
+        print_tasks(banner);
     fflush(stdout);
 }

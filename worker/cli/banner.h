@@ -3,14 +3,15 @@
 #define CELERIAC_CLI_BANNER_H
 
 #include "broker/url.h"
-#include "worker/cli/options.h"
 #include "worker/cli/queues.h"
+#include "worker/log/log.h"
 
 struct banner {
     const char *nodename;
-    const struct options *options;
+    const char *app; /* of -A; NULL: not given */
+    enum log_level loglevel;
     const struct broker_url *url;
-    const char *results;
+    const char *results; /* where, unless HELLO says it */
     unsigned concurrency;
     const struct queues *queues;
     const msgpack_object *description; /* HELLO's */

@@ -7,10 +7,11 @@
 
 #include "worker/cli/settings.h"
 
+enum { LINE_SIZE = 1024 }; /* inih reads lines of 200 bytes */
+
 struct reading {
     struct settings *settings;
     const char *path;
-    void (*warn)(const char *text);
     char *message; /* "" until something is wrong */
 };
 
@@ -24,24 +25,19 @@ static int on_entry(void *user, const char *section, const char *name, const cha
                  reading->path, section);
         return 0;
     }
-    switch (settings_put(reading->settings, SETTING_FILE, name, value, problem)) {
-    case SETTINGS_OK:
+    char argument[LINE_SIZE];
+    snprintf(argument, sizeof(argument), "%s=%s", name, value);
+    if (settings_override(reading->settings, SETTING_FILE, argument, problem) != SETTINGS_ERROR)
         return 1;
-    case SETTINGS_WARNING:
-        reading->warn(problem);
-        return 1;
-    case SETTINGS_ERROR:
-        break;
-    }
     snprintf(reading->message, SETTINGS_MESSAGE_SIZE, "%.100s: %.150s", reading->path, problem);
     return 0;
 }
 
-int settings_read_file(struct settings *settings, const char *path, void (*warn)(const char *text),
+int settings_read_file(struct settings *settings, const char *path,
                        char message[SETTINGS_MESSAGE_SIZE])
 {
     message[0] = '\0';
-    struct reading reading = {settings, path, warn, message};
+    struct reading reading = {settings, path, message};
     int line = ini_parse(path, on_entry, &reading);
     if (line == 0)
         return 0;

@@ -83,31 +83,56 @@ static int add(const struct settings *settings, const char *name, struct queues 
     return 0;
 }
 
-int queues_select(const struct options *options, const struct settings *settings,
-                  struct queues *ret, char error[QUEUES_ERROR_SIZE])
+static int fill(const struct options *options, const struct settings *settings,
+                struct queues *queues, char error[QUEUES_ERROR_SIZE])
 {
     struct setting_list only_default = {{settings->task_default_queue}, 1};
     const struct setting_list *wanted =
         options->queues.count > 0 ? &options->queues : &only_default;
-    *ret = (struct queues){.zone = msgpack_zone_new(MSGPACK_ZONE_CHUNK_SIZE)};
-    if (settings->task_default_queue == NULL || ret->zone == NULL) {
-        snprintf(error, QUEUES_ERROR_SIZE, "task_default_queue must name a queue");
-        return -1;
-    }
     struct setting_list taken = {.count = 0};
     for (size_t i = 0; i < wanted->count; i++) {
         const char *name = wanted->items[i];
         if (listed(&options->exclude_queues, name) || listed(&taken, name))
             continue;
         taken.items[taken.count++] = name;
-        if (add(settings, name, ret, error) != 0)
+        if (add(settings, name, queues, error) != 0)
             return -1;
     }
-    if (ret->count == 0) {
+    if (queues->count == 0) {
         snprintf(error, QUEUES_ERROR_SIZE, "no queue is left to consume: see -Q and -X");
         return -1;
     }
     return 0;
+}
+
+int queues_select(const struct options *options, const struct settings *settings,
+                  struct queues *ret, char error[QUEUES_ERROR_SIZE])
+{
+    if (settings->task_default_queue == NULL) {
+        snprintf(error, QUEUES_ERROR_SIZE, "task_default_queue must name a queue");
+        return -1;
+    }
+    struct queues queues;
+    if (!queues_make(SETTING_LIST_MAX, &queues, error))
+        return -1;
+    int rc = fill(options, settings, &queues, error);
+    if (rc == 0)
+        *ret = queues;
+    else
+        queues_done(&queues);
+    return rc;
+}
+
+bool queues_make(size_t room, struct queues *ret, char error[QUEUES_ERROR_SIZE])
+{
+    *ret = (struct queues){.zone = msgpack_zone_new(MSGPACK_ZONE_CHUNK_SIZE)};
+    if (ret->zone != NULL)
+        ret->items = msgpack_zone_malloc(ret->zone, room * sizeof(*ret->items));
+    if (ret->items != NULL)
+        return true;
+    snprintf(error, QUEUES_ERROR_SIZE, "out of memory");
+    queues_done(ret);
+    return false;
 }
 
 void queues_done(struct queues *queues)

@@ -1,80 +1,132 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Owns the way from -A to a program to execute. Executes nothing. */
+/* Owns the table of runtimes, the places where they lie, and the native one's command line.
+ * Executes nothing. */
 
 #include "worker/cli/runtime.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "worker/cli/version.h"
 
-static bool ends_with(const char *text, const char *end)
+/* The last one fits everything. */
+static const struct runtime_kind *const kinds[] = {&runtime_native, &runtime_python};
+
+const struct runtime_kind *runtime_kind_of(const char *app)
 {
-    size_t size = strlen(text);
-    return size >= strlen(end) && strcmp(text + size - strlen(end), end) == 0;
+    size_t i = 0;
+    while (i + 1 < ARRAY_LEN(kinds) && !kinds[i]->fits(app))
+        i++;
+    return kinds[i];
 }
 
-/* The runtimes lie beside us in a build folder, and in libexec/celeriac when installed. */
-static int find_program(const char *name, char *ret, size_t size)
+void runtime_add(struct runtime *runtime, const char *format, ...)
 {
-    char self[PATH_MAX - 64];
+    if (runtime->count + 1 >= runtime->room) {
+        size_t room = runtime->room * 2 + 16;
+        const char **argv = reallocarray(runtime->argv, room, sizeof(*argv));
+        if (argv == NULL) {
+            runtime->broken = true;
+            return;
+        }
+        runtime->argv = argv;
+        runtime->room = room;
+    }
+    char *argument;
+    va_list arguments;
+    va_start(arguments, format);
+    if (vasprintf(&argument, format, arguments) < 0) {
+        argument = NULL;
+        runtime->broken = true;
+    }
+    va_end(arguments);
+    runtime->argv[runtime->count] = argument;
+    runtime->count += argument != NULL;
+    runtime->argv[runtime->count] = NULL;
+}
+
+bool runtime_find(const char *name, char *ret, size_t size)
+{
+    char self[PATH_MAX];
     ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
-    if (length < 0)
-        return -1;
-    self[length] = '\0';
-    *strrchr(self, '/') = '\0';
-    static const char *const places[] = {"%s/%s", "%s/../libexec/celeriac/%s"};
-    for (size_t i = 0; i < ARRAY_LEN(places); i++) {
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-        snprintf(ret, size, places[i], self, name);
-#pragma GCC diagnostic pop
+    if (length > 0) {
+        self[length] = '\0';
+        *strrchr(self, '/') = '\0';
+        snprintf(ret, size, "%s/%s", self, name);
         if (access(ret, X_OK) == 0)
-            return 0;
+            return true;
+        snprintf(ret, size, "%s/../libexec/celeriac/%s", self, name);
+        if (access(ret, X_OK) == 0)
+            return true;
     }
     snprintf(ret, size, "%s/%s", CELERIAC_LIBEXEC, name);
-    return access(ret, X_OK);
+    return access(ret, X_OK) == 0;
 }
 
-static int check_app(const char *app, char error[RUNTIME_ERROR_SIZE])
+int runtime_init(struct runtime *runtime, const struct runtime_kind *kind,
+                 const struct options *options, const struct settings *settings,
+                 const char *nodename, char error[RUNTIME_ERROR_SIZE])
 {
-    if (app == NULL) {
-        snprintf(error, RUNTIME_ERROR_SIZE, "name the tasks to run: -A path/to/library.so");
-        return -1;
+    *runtime = (struct runtime){0};
+    int rc = kind->fill(runtime, options, settings, nodename, error);
+    if (rc == 0 && runtime->broken) {
+        snprintf(error, RUNTIME_ERROR_SIZE, "out of memory");
+        rc = -1;
     }
-    if (!ends_with(app, ".so")) {
-        snprintf(
-            error, RUNTIME_ERROR_SIZE,
-            "-A %.200s is no task library: this release runs C libraries (-A path/to/library.so), "
-            "not Python applications yet",
-            app);
-        return -1;
-    }
-    if (access(app, R_OK) != 0) {
-        snprintf(error, RUNTIME_ERROR_SIZE, "the task library %.300s cannot be read: %s", app,
-                 strerror(errno));
-        return -1;
-    }
-    return 0;
+    return rc;
 }
 
-int runtime_choose(const char *app, enum log_level level, struct runtime *ret,
-                   char error[RUNTIME_ERROR_SIZE])
+void runtime_done(struct runtime *runtime)
 {
-    if (check_app(app, error) != 0)
+    for (size_t i = 0; i < runtime->count; i++)
+        free((char *)runtime->argv[i]);
+    free(runtime->argv);
+    *runtime = (struct runtime){0};
+}
+
+/* ---- native ---- */
+
+static bool fits_native(const char *app)
+{
+    static const char end[] = ".so";
+    size_t size = app != NULL ? strlen(app) : 0;
+    return size >= strlen(end) && strcmp(app + size - strlen(end), end) == 0;
+}
+
+static int fill_native(struct runtime *runtime, const struct options *options,
+                       const struct settings *settings, const char *nodename,
+                       char error[RUNTIME_ERROR_SIZE])
+{
+    (void)settings;
+    (void)nodename;
+    char program[PATH_MAX];
+    if (access(options->app, R_OK) != 0) {
+        snprintf(error, RUNTIME_ERROR_SIZE, "the task library %.300s cannot be read: %s",
+                 options->app, strerror(errno));
         return -1;
-    if (find_program("celeriac-native", ret->program, sizeof(ret->program)) != 0) {
+    }
+    if (!runtime_find("celeriac-native", program, sizeof(program))) {
         snprintf(error, RUNTIME_ERROR_SIZE,
                  "celeriac-native is neither beside celeriac nor in %s: is the installation whole?",
                  CELERIAC_LIBEXEC);
         return -1;
     }
-    snprintf(ret->parent, sizeof(ret->parent), "%ld", (long)getpid());
-    const char *argv[RUNTIME_ARGUMENTS] = {
-        ret->program, "--parent", ret->parent, "--loglevel", log_level_name(level), app, NULL,
-    };
-    memcpy(ret->argv, argv, sizeof(argv));
+    runtime_add(runtime, "%s", program);
+    runtime_add(runtime, "--parent");
+    runtime_add(runtime, "%ld", (long)getpid());
+    runtime_add(runtime, "--loglevel");
+    runtime_add(runtime, "%s", log_level_name(options->loglevel));
+    runtime_add(runtime, "%s", options->app);
     return 0;
 }
+
+const struct runtime_kind runtime_native = {
+    .name = "native",
+    .fits = fits_native,
+    .fill = fill_native,
+};

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum setting_type { TYPE_STRING, TYPE_LIST, TYPE_BOOL, TYPE_COUNT, TYPE_SECONDS };
+enum setting_type { TYPE_STRING, TYPE_LIST, TYPE_BOOL, TYPE_CHOICE, TYPE_COUNT, TYPE_SECONDS };
 
 struct setting {
     const char *name;
@@ -30,7 +30,7 @@ static const struct setting table[] = {
     SETTING(broker_connection_timeout, TYPE_SECONDS, "4"),
     SETTING(broker_heartbeat, TYPE_SECONDS, "120"),
     SETTING(broker_connection_retry, TYPE_BOOL, "true"),
-    SETTING(broker_connection_retry_on_startup, TYPE_BOOL, "true"),
+    SETTING(broker_connection_retry_on_startup, TYPE_CHOICE, NULL),
     SETTING(broker_connection_max_retries, TYPE_COUNT, "100"),
     SETTING(result_backend, TYPE_STRING, NULL),
     SETTING(result_serializer, TYPE_STRING, "json"),
@@ -57,11 +57,13 @@ static const struct setting table[] = {
     SETTING(worker_max_memory_per_child, TYPE_COUNT, "0"),
     SETTING(worker_lost_max_deliveries, TYPE_COUNT, "3"),
     SETTING(worker_proc_alive_timeout, TYPE_SECONDS, "4"),
+    SETTING(worker_pool, TYPE_STRING, "prefork"),
+    SETTING(worker_log_format, TYPE_STRING, NULL),
+    SETTING(worker_log_color, TYPE_CHOICE, NULL),
 };
 static_assert(ARRAY_LEN(table) <= SETTINGS_COUNT_MAX, "struct settings has no room for the table");
 
-/* Settings of Celery that this worker does not act on: naming them is worth a warning that says so.
- */
+/* Settings of Celery that this worker does not act on. */
 static const char *const unsupported_prefixes[] = {
     "accept_",    "beat_",     "broker_",        "cache_",     "cassandra_", "control_",
     "couchbase_", "database_", "elasticsearch_", "enable_utc", "event_",     "imports",
@@ -88,6 +90,19 @@ static enum settings_answer read_bool(const char *text, bool *ret)
 static bool is_none(const char *text)
 {
     return text[0] == '\0' || strcasecmp(text, "none") == 0;
+}
+
+static enum settings_answer read_choice(const char *text, int *ret)
+{
+    bool flag = false;
+    if (is_none(text)) {
+        *ret = -1;
+        return SETTINGS_OK;
+    }
+    enum settings_answer answer = read_bool(text, &flag);
+    if (answer == SETTINGS_OK)
+        *ret = flag;
+    return answer;
 }
 
 /* None is -1 for broker_connection_max_retries, where 0 means something else, and 0 everywhere
@@ -149,6 +164,8 @@ static enum settings_answer assign(struct settings *settings, size_t index, char
     switch (setting->type) {
     case TYPE_BOOL:
         return read_bool(text, place);
+    case TYPE_CHOICE:
+        return read_choice(text, place);
     case TYPE_COUNT:
         return read_count(setting, text, place);
     case TYPE_SECONDS:
@@ -166,6 +183,7 @@ static const char *const type_words[] = {
     [TYPE_STRING] = "text",
     [TYPE_LIST] = "at most 16 names separated by commas",
     [TYPE_BOOL] = "true or false",
+    [TYPE_CHOICE] = "true, false or None",
     [TYPE_COUNT] = "a whole number from 0 to 1000000000, or None",
     [TYPE_SECONDS] = "a number of seconds from 0, or None",
 };
@@ -190,44 +208,131 @@ static enum settings_answer put_known(struct settings *settings, size_t index, c
     return SETTINGS_OK;
 }
 
-static enum settings_answer warn_unknown(const char *name, char message[SETTINGS_MESSAGE_SIZE])
+/* ARRAY_LEN(table) if there is none of that name. */
+static size_t index_of(const char *name)
 {
-    for (size_t i = 0; i < ARRAY_LEN(unsupported_prefixes); i++) {
-        if (strncmp(name, unsupported_prefixes[i], strlen(unsupported_prefixes[i])) == 0) {
-            snprintf(message, SETTINGS_MESSAGE_SIZE,
-                     "the setting %s is not supported by celeriac and has no effect", name);
-            return SETTINGS_WARNING;
-        }
-    }
-    snprintf(message, SETTINGS_MESSAGE_SIZE, "%s is not a setting of Celery and has no effect",
-             name);
-    return SETTINGS_WARNING;
+    size_t index = 0;
+    while (index < ARRAY_LEN(table) && strcmp(name, table[index].name) != 0)
+        index++;
+    return index;
 }
 
 enum settings_answer settings_put(struct settings *settings, enum setting_source source,
                                   const char *name, const char *text,
                                   char message[SETTINGS_MESSAGE_SIZE])
 {
-    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
-        if (strcmp(name, table[i].name) != 0)
-            continue;
-        if (source < settings->sources[i])
-            return SETTINGS_OK;
-        enum settings_answer answer = put_known(settings, i, text, message);
-        if (answer == SETTINGS_OK)
-            settings->sources[i] = source;
-        return answer;
+    size_t index = index_of(name);
+    if (index == ARRAY_LEN(table))
+        return SETTINGS_UNKNOWN;
+    if (source < settings->sources[index])
+        return SETTINGS_OK;
+    enum settings_answer answer = put_known(settings, index, text, message);
+    if (answer == SETTINGS_OK)
+        settings->sources[index] = source;
+    return answer;
+}
+
+static void write_value(FILE *stream, const msgpack_object *value, char separator)
+{
+    struct text text = {"", 0};
+    int64_t number;
+    double real;
+    bool flag;
+    if (value_as_bool(value, &flag))
+        fputs(flag ? "true" : "false", stream);
+    else if (value_as_int(value, &number))
+        fprintf(stream, "%lld", (long long)number);
+    else if (value_as_double(value, &real))
+        fprintf(stream, "%.17g", real);
+    else if (value_as_text(value, &text))
+        fwrite(text.data, 1, text.size, stream);
+    else if (value->type == MSGPACK_OBJECT_ARRAY) {
+        for (uint32_t i = 0; i < value->via.array.size; i++) {
+            if (value_as_text(value_at(value, i), &text))
+                fprintf(stream, "%s%.*s", i > 0 ? (char[]){separator, '\0'} : "", (int)text.size,
+                        text.data);
+        }
+    } else {
+        fputs("None", stream);
     }
-    return warn_unknown(name, message);
+}
+
+enum settings_answer settings_put_value(struct settings *settings, const char *name,
+                                        const msgpack_object *value,
+                                        char message[SETTINGS_MESSAGE_SIZE])
+{
+    size_t index = index_of(name);
+    if (index == ARRAY_LEN(table))
+        return SETTINGS_UNKNOWN;
+    char *text = NULL;
+    size_t size = 0;
+    FILE *stream = open_memstream(&text, &size);
+    if (stream != NULL) {
+        /* Several URLs of brokers are one setting, as Celery's command line has them. */
+        write_value(stream, value, table[index].type == TYPE_LIST ? ',' : ';');
+        fclose(stream);
+    }
+    enum settings_answer answer = SETTINGS_ERROR;
+    if (text != NULL)
+        answer = settings_put(settings, SETTING_APP, name, text, message);
+    else
+        snprintf(message, SETTINGS_MESSAGE_SIZE, "out of memory");
+    free(text);
+    return answer;
+}
+
+enum settings_answer settings_override(struct settings *settings, enum setting_source source,
+                                       const char *argument, char message[SETTINGS_MESSAGE_SIZE])
+{
+    struct override_parts parts;
+    if (!override_split(argument, &parts)) {
+        snprintf(message, SETTINGS_MESSAGE_SIZE, "'%.60s' is not name=value", argument);
+        return SETTINGS_ERROR;
+    }
+    if (!overrides_add(&settings->overrides, source, argument)) {
+        snprintf(message, SETTINGS_MESSAGE_SIZE, "out of memory");
+        return SETTINGS_ERROR;
+    }
+    return settings_put(settings, source, parts.name, parts.value, message);
+}
+
+static bool is_celerys(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(unsupported_prefixes); i++) {
+        if (strncmp(name, unsupported_prefixes[i], strlen(unsupported_prefixes[i])) == 0)
+            return true;
+    }
+    return false;
+}
+
+void settings_warn_unknown(const struct settings *settings,
+                           void (*warn)(void *context, const char *text), void *context)
+{
+    for (size_t i = 0; i < settings->overrides.count; i++) {
+        char text[SETTINGS_MESSAGE_SIZE];
+        struct override_parts parts;
+        if (!override_split(settings->overrides.items[i].text, &parts) ||
+            index_of(parts.name) < ARRAY_LEN(table))
+            continue;
+        snprintf(text, sizeof(text), "%s %s and has no effect", parts.name,
+                 is_celerys(parts.name) ? "is not supported by celeriac"
+                                        : "is not a setting of Celery");
+        warn(context, text);
+    }
 }
 
 enum setting_source settings_source(const struct settings *settings, const char *name)
 {
-    size_t index = 0;
-    while (index < ARRAY_LEN(table) && strcmp(name, table[index].name) != 0)
-        index++;
+    size_t index = index_of(name);
     assert(index < ARRAY_LEN(table));
     return settings->sources[index];
+}
+
+const char *settings_text(const struct settings *settings, const char *name)
+{
+    size_t index = index_of(name);
+    assert(index < ARRAY_LEN(table));
+    return settings->owned[index];
 }
 
 void settings_init(struct settings *settings)
@@ -246,5 +351,6 @@ void settings_done(struct settings *settings)
 {
     for (size_t i = 0; i < ARRAY_LEN(table); i++)
         free(settings->owned[i]);
+    overrides_done(&settings->overrides);
     *settings = (struct settings){0};
 }

@@ -11,16 +11,7 @@
 
 #include "codec/base.h"
 #include "codec/value.h"
-
-/* Weakest first. */
-enum setting_source {
-    SETTING_DEFAULT,
-    SETTING_APP,
-    SETTING_FILE,
-    SETTING_ENVIRONMENT,
-    SETTING_SET, /* --set name=value */
-    SETTING_OPTION,
-};
+#include "worker/cli/overrides.h"
 
 enum { SETTING_LIST_MAX = 16, SETTINGS_COUNT_MAX = 64 };
 
@@ -34,8 +25,9 @@ struct setting_list {
 struct settings {
     const char *broker_url;
     double broker_connection_timeout, broker_heartbeat;
-    bool broker_connection_retry, broker_connection_retry_on_startup;
-    int broker_connection_max_retries; /* -1: None, for ever */
+    bool broker_connection_retry;
+    int broker_connection_retry_on_startup; /* -1: None, as broker_connection_retry */
+    int broker_connection_max_retries;      /* -1: None, for ever */
 
     const char *result_backend, *result_serializer;
     bool result_persistent;
@@ -53,7 +45,10 @@ struct settings {
     int worker_max_tasks_per_child, worker_max_memory_per_child;
     int worker_lost_max_deliveries;
     double worker_proc_alive_timeout;
+    const char *worker_pool, *worker_log_format;
+    int worker_log_color; /* -1: None, where there is a terminal */
 
+    struct overrides overrides; /* what the file and --set have named, for the runtime */
     enum setting_source sources[SETTINGS_COUNT_MAX]; /* by place in the table */
     char *owned[SETTINGS_COUNT_MAX];                 /* the text behind strings and lists */
 };
@@ -62,9 +57,8 @@ enum { SETTINGS_MESSAGE_SIZE = 256 };
 
 enum settings_answer {
     SETTINGS_OK = 0,
-    SETTINGS_WARNING =
-        1, /* not applied, and `message` says why: unknown, or not supported by celeriac */
-    SETTINGS_ERROR = -1, /* the value cannot be read: `message` says what would be right */
+    SETTINGS_UNKNOWN = 1, /* not in the table: nothing is changed, `message` is untouched */
+    SETTINGS_ERROR = -1,  /* the value cannot be read: `message` says what would be right */
 };
 
 /* Cuts `text`, which the items then point into. False: more than SETTING_LIST_MAX of them, and *ret
@@ -80,13 +74,27 @@ MUST_CHECK enum settings_answer settings_put(struct settings *settings, enum set
                                              const char *name, const char *text,
                                              char message[SETTINGS_MESSAGE_SIZE]);
 
+/* The same for a value that the app has (SETTING_APP): nil, bool, number, str or array of str. */
+MUST_CHECK enum settings_answer settings_put_value(struct settings *settings, const char *name,
+                                                   const msgpack_object *value,
+                                                   char message[SETTINGS_MESSAGE_SIZE]);
+
+/* `argument` is name=value as Celery's command line has it (overrides.h): puts the value, if the
+ * name is in the table, and remembers it for the runtime. */
+MUST_CHECK enum settings_answer settings_override(struct settings *settings,
+                                                  enum setting_source source, const char *argument,
+                                                  char message[SETTINGS_MESSAGE_SIZE]);
+
 /* Who gave the setting its value; asserts that there is one of that name. */
 enum setting_source settings_source(const struct settings *settings, const char *name);
+/* The text that gave it; likewise. */
+const char *settings_text(const struct settings *settings, const char *name);
+/* Calls `warn` for each override that is not in the table: for a runtime that knows no settings. */
+void settings_warn_unknown(const struct settings *settings,
+                           void (*warn)(void *context, const char *text), void *context);
 
-/* Reads the section [celery] of an INI file; calls `warn` for each warning. 0, or -1 with `message`
- * (file and line). */
+/* Reads the section [celery] of an INI file. 0, or -1 with `message` (file and line). */
 MUST_CHECK int settings_read_file(struct settings *settings, const char *path,
-                                  void (*warn)(const char *text),
                                   char message[SETTINGS_MESSAGE_SIZE]);
 
 #endif

@@ -1,36 +1,49 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Owns the format of a log line and the way it leaves the process. Knows no task, no broker and no
+/* Owns what a log line is made of and whether it is written. Knows no task, no broker and no
  * option. */
 
 #include "worker/log/log.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { PROCESS_NAME_SIZE = 32 };
+#include "worker/log/format.h"
+#include "worker/log/sink.h"
+
+enum { PROCESS_NAME_SIZE = 32, PROBLEM_SIZE = 128 };
 
 static struct {
     enum log_level lowest;
     char process_name[PROCESS_NAME_SIZE];
+    struct format format; /* not read yet: no piece */
+    struct sink sink;
+    bool color;
     unsigned long dropped; /* lines that found no room since the last one that did */
+    struct timespec start; /* of the process, as far as the log knows */
     time_t stamp_second;   /* what `stamp` shows: localtime once a second, not once a line */
     char stamp[32];
-} state = {.lowest = LOG_WARNING, .process_name = "MainProcess"};
+} state = {.lowest = LOG_WARNING, .process_name = "MainProcess", .sink = {.fd = STDERR_FILENO}};
 
 static const struct {
     const char *name;
     enum log_level level;
+    const char *color; /* Celery's, NULL: none */
 } level_names[] = {
-    {"DEBUG", LOG_DEBUG},    {"INFO", LOG_INFO},         {"WARNING", LOG_WARNING},
-    {"ERROR", LOG_ERROR},    {"CRITICAL", LOG_CRITICAL}, {"WARN", LOG_WARNING},
-    {"FATAL", LOG_CRITICAL},
+    {"DEBUG", LOG_DEBUG, "\033[1;34m"},
+    {"INFO", LOG_INFO, NULL},
+    {"WARNING", LOG_WARNING, "\033[1;33m"},
+    {"ERROR", LOG_ERROR, "\033[1;31m"},
+    {"CRITICAL", LOG_CRITICAL, "\033[1;35m"},
+    {"WARN", LOG_WARNING, NULL},
+    {"FATAL", LOG_CRITICAL, NULL},
 };
+static const char color_end[] = "\033[0m";
 
 int log_level_by_name(const char *name)
 {
@@ -50,6 +63,15 @@ const char *log_level_name(enum log_level level)
     return "NOTSET";
 }
 
+static const char *color_of(enum log_level level)
+{
+    for (size_t i = 0; state.color && i < ARRAY_LEN(level_names); i++) {
+        if (level_names[i].level == level)
+            return level_names[i].color;
+    }
+    return NULL;
+}
+
 void log_clean(char *text)
 {
     for (; *text != '\0'; text++) {
@@ -62,6 +84,26 @@ void log_init(const char *process_name, enum log_level lowest)
 {
     snprintf(state.process_name, sizeof(state.process_name), "%s", process_name);
     state.lowest = lowest;
+    clock_gettime(CLOCK_REALTIME, &state.start);
+}
+
+int log_open(const char *path, bool take_stderr)
+{
+    return sink_open(&state.sink, path, take_stderr);
+}
+
+void log_set_color(bool on)
+{
+    state.color = on;
+}
+
+bool log_set_format(const char *text, char *problem, size_t size)
+{
+    struct format format;
+    if (!format_read(text, &format, problem, size))
+        return false;
+    state.format = format;
+    return true;
 }
 
 bool log_enabled(enum log_level level)
@@ -80,40 +122,72 @@ static const char *stamp_of(time_t second)
     return state.stamp;
 }
 
-static size_t format_head(char *line, size_t size, enum log_level level)
+static struct format_record record_of(enum log_level level, const char *message)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    int length = snprintf(line, size, "[%s,%03ld: %s/%s] ", stamp_of(now.tv_sec),
-                          now.tv_nsec / 1000000, log_level_name(level), state.process_name);
-    return (size_t)length;
+    struct format_record record = {
+        .level = level, .process_name = state.process_name, .message = message};
+    clock_gettime(CLOCK_REALTIME, &record.now);
+    record.stamp = stamp_of(record.now.tv_sec);
+    record.uptime = (double)(record.now.tv_sec - state.start.tv_sec) +
+                    (double)(record.now.tv_nsec - state.start.tv_nsec) / 1e9;
+    return record;
 }
 
-/* A pipe is writable when PIPE_BUF bytes (4096 on Linux) fit, so a line that was allowed here never
- * blocks. */
-static bool stderr_has_room(void)
+/* A whole line with its newline, cut to `size`; returns its size. */
+static size_t make_line(const struct format_record *record, char *ret, size_t size)
 {
-    struct pollfd stderr_poll = {.fd = STDERR_FILENO, .events = POLLOUT};
-    return poll(&stderr_poll, 1, 0) == 1 && (stderr_poll.revents & POLLOUT) != 0;
-}
-
-static void write_line(const char *line, size_t size)
-{
-    ssize_t written;
-    do {
-        written = write(STDERR_FILENO, line, size);
-    } while (written < 0 && errno == EINTR);
+    static const char cut[] = {'.', '.', '.'};
+    const char *color = color_of(record->level);
+    size_t before = color != NULL ? strlen(color) : 0;
+    size_t after = (color != NULL ? strlen(color_end) : 0) + 1;
+    size_t room = size - before - after;
+    size_t used = format_write(&state.format, record, ret + before, room);
+    if (used > room) {
+        memcpy(ret + before + room - sizeof(cut), cut, sizeof(cut));
+        used = room;
+    }
+    if (color != NULL) {
+        memcpy(ret, color, before);
+        memcpy(ret + before + used, color_end, strlen(color_end));
+    }
+    ret[before + used + after - 1] = '\n';
+    return before + used + after;
 }
 
 static void report_dropped(void)
 {
-    char line[256];
-    size_t size = format_head(line, sizeof(line), LOG_WARNING);
-    size += (size_t)snprintf(line + size, sizeof(line) - size,
-                             "%lu log lines were dropped: the reader of stderr did not keep up\n",
-                             state.dropped);
+    char message[96];
+    char line[LOG_LINE_MAX];
+    snprintf(message, sizeof(message),
+             "%lu log lines were dropped: the reader of stderr did not keep up", state.dropped);
+    struct format_record record = record_of(LOG_WARNING, message);
+    size_t size = make_line(&record, line, sizeof(line));
     state.dropped = 0;
-    write_line(line, size);
+    sink_write(&state.sink, line, size);
+}
+
+static void write_message(enum log_level level, const char *message)
+{
+    char line[LOG_LINE_MAX];
+    struct format_record record = record_of(level, message);
+    sink_refresh(&state.sink, record.now.tv_sec);
+    if (state.dropped > 0 && sink_has_room(&state.sink))
+        report_dropped();
+    if (!sink_has_room(&state.sink)) {
+        state.dropped++;
+        return;
+    }
+    size_t room = sizeof(line);
+    char *whole = NULL;
+    /* Why the app cannot be loaded is a traceback, and its end is what counts. */
+    if (level >= LOG_CRITICAL) {
+        room += strlen(message) + LOG_FORMAT_MAX;
+        whole = malloc(room);
+    }
+    size_t size =
+        whole != NULL ? make_line(&record, whole, room) : make_line(&record, line, sizeof(line));
+    sink_write(&state.sink, whole != NULL ? whole : line, size);
+    free(whole);
 }
 
 void log_line(enum log_level level, const char *format, ...)
@@ -121,27 +195,20 @@ void log_line(enum log_level level, const char *format, ...)
     if (!log_enabled(level))
         return;
     int saved_errno = errno;
-    char line[LOG_LINE_MAX];
-    size_t size = format_head(line, sizeof(line), level);
+    char message[LOG_LINE_MAX + 1];
+    char *whole = NULL;
+    char problem[PROBLEM_SIZE];
+    if (state.format.count == 0 &&
+        !format_read(FORMAT_STANDARD, &state.format, problem, sizeof(problem)))
+        return;
     va_list arguments;
     va_start(arguments, format);
-    int length = vsnprintf(line + size, sizeof(line) - size, format, arguments);
+    int length = level < LOG_CRITICAL ? vsnprintf(message, sizeof(message), format, arguments)
+                                      : vasprintf(&whole, format, arguments);
     va_end(arguments);
-    if (length < 0)
-        length = 0;
-    if (size + (size_t)length + 1 <= sizeof(line)) {
-        size += (size_t)length;
-        line[size++] = '\n';
-    } else {
-        static const char cut[] = {'.', '.', '.', '\n'};
-        memcpy(line + sizeof(line) - sizeof(cut), cut, sizeof(cut));
-        size = sizeof(line);
-    }
-    if (state.dropped > 0 && stderr_has_room())
-        report_dropped();
-    if (stderr_has_room())
-        write_line(line, size);
-    else
-        state.dropped++;
+    if (length >= 0)
+        write_message(level, level < LOG_CRITICAL ? message : whole);
+    if (length >= 0)
+        free(whole);
     errno = saved_errno;
 }

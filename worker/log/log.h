@@ -2,17 +2,19 @@
 #ifndef CELERIAC_LOG_H
 #define CELERIAC_LOG_H
 
-/* Log lines in Celery's format, on stderr: "[2026-11-22 13:25:40,612: INFO/MainProcess] text". Used
- * by the main process and by the native runtime. One line is one write of at most LOG_LINE_MAX
- * bytes, so lines of several processes never mix. The level is the only mutable global of the
- * project. A reader of stderr that stalls never blocks us: a line that does not fit into the pipe
- * is dropped and counted, and the next one that fits tells how many were. */
+/* Log lines in Celery's format, "[2026-11-22 13:25:40,612: INFO/MainProcess] text", or in the one
+ * that the app sets, on stderr or in a file. Used by the main process and by the native runtime.
+ * One line is one write of at most LOG_LINE_MAX bytes (but for CRITICAL, which is written whole),
+ * so lines of several processes never mix. What the log is like is the only mutable global state of
+ * the project. A reader of stderr that stalls never blocks us: a line that does not fit into the
+ * pipe is dropped and counted, and the next one that fits tells how many were. */
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "codec/base.h"
 
-enum { LOG_LINE_MAX = 4096 };
+enum { LOG_LINE_MAX = 4096, LOG_FORMAT_MAX = 1024 };
 
 /* Python's numbers. */
 enum log_level {
@@ -26,6 +28,18 @@ enum log_level {
 /* Which process this is ("MainProcess", "ForkPoolWorker-3"; copied, 31 characters) and the lowest
  * level that is written. */
 void log_init(const char *process_name, enum log_level lowest);
+/* Writes to this file from now on instead of stderr, and opens it anew when it was moved away or
+ * removed (looks at most once a second), for logrotate. `take_stderr`: stderr goes there too, for
+ * processes that inherit it. `path` is copied. 0 or a negative errno. */
+MUST_CHECK int log_open(const char *path, bool take_stderr);
+/* Celery's colours around whole lines, by level. Off at first. */
+void log_set_color(bool on);
+/* Python's %-style format of a line, as of worker_log_format: any of asctime, created, levelname,
+ * levelno, message, msecs, name, process, processName, relativeCreated, thread, threadName, with
+ * flags, width and precision. Copied. False if it names another attribute or cannot be read, with
+ * what is wrong in `problem`; then nothing has changed. */
+MUST_CHECK bool log_set_format(const char *format, char *problem, size_t size);
+
 bool log_enabled(enum log_level level);
 /* Newlines inside the text are kept (tracebacks); text beyond LOG_LINE_MAX is cut with "...". errno
  * is preserved. */

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Owns the way from settings and HELLO to the configuration of the consumer. Starts nothing but
+ * the consumer's connections. */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "worker/cli/app.h"
+#include "worker/cli/banner.h"
+#include "worker/cli/cpus.h"
+#include "worker/cli/version.h"
+
+static int refuse(char error[APP_ERROR_SIZE], const char *text)
+{
+    snprintf(error, APP_ERROR_SIZE, "%s", text);
+    return -1;
+}
+
+/* ---- checks ---- */
+
+static int check_serializers(struct app *app, char error[APP_ERROR_SIZE])
+{
+    const struct settings *settings = &app->settings;
+    const char *name = settings->result_serializer != NULL ? settings->result_serializer : "";
+    app->result_serializer = serializer_by_name(name);
+    if (app->result_serializer == NULL) {
+        snprintf(error, APP_ERROR_SIZE,
+                 "result_serializer '%.60s' is not one of json, msgpack: celeriac cannot write it",
+                 name);
+        return -1;
+    }
+    app->accepted[settings->accept_content.count] = NULL;
+    for (size_t i = 0; i < settings->accept_content.count; i++) {
+        app->accepted[i] = serializer_by_name(settings->accept_content.items[i]);
+        if (app->accepted[i] == NULL) {
+            snprintf(error, APP_ERROR_SIZE,
+                     "accept_content names '%.60s', which is not one of json, msgpack",
+                     settings->accept_content.items[i]);
+            return -1;
+        }
+    }
+    return settings->accept_content.count > 0 ? 0 : refuse(error, "accept_content is empty");
+}
+
+static int check_urls(struct app *app, char error[APP_ERROR_SIZE])
+{
+    char url_error[BROKER_URL_ERROR_SIZE];
+    const char *url = app->settings.broker_url;
+    if (broker_urls_parse(url != NULL ? url : "amqp://", app->urls, &app->url_count, url_error) !=
+        0)
+        return refuse(error, url_error);
+    return 0;
+}
+
+static int check_numbers(const struct app *app, char error[APP_ERROR_SIZE])
+{
+    const char *pool = app->settings.worker_pool;
+    if (app->settings.worker_lost_max_deliveries < 1)
+        return refuse(error, "worker_lost_max_deliveries must be at least 1");
+    if (pool != NULL && strcmp(pool, "prefork") != 0 && strcmp(pool, "processes") != 0) {
+        snprintf(error, APP_ERROR_SIZE,
+                 "worker_pool is '%.60s', and the only pool here is prefork: -P prefork takes it "
+                 "nevertheless",
+                 pool);
+        return -1;
+    }
+    return 0;
+}
+
+/* What a runtime without settings of its own leaves to ours. */
+static int check_own(struct app *app, char error[APP_ERROR_SIZE])
+{
+    char backend_error[BACKEND_ERROR_SIZE];
+    const char *results = app->settings.result_backend;
+    if (!backend_supported(results, backend_error))
+        return refuse(error, backend_error);
+    snprintf(app->backend_url, sizeof(app->backend_url), "%s",
+             results != NULL ? results : "disabled://");
+    return check_serializers(app, error);
+}
+
+static int select_queues(struct app *app, char error[APP_ERROR_SIZE])
+{
+    queues_done(&app->queues);
+    return queues_select(&app->options, &app->settings, &app->queues, error);
+}
+
+int hello_check(struct app *app, char error[APP_ERROR_SIZE])
+{
+    if (check_numbers(app, error) != 0 || check_urls(app, error) != 0)
+        return -1;
+    if (app->kind->apps_have_settings)
+        return 0;
+    return select_queues(app, error) == 0 ? check_own(app, error) : -1;
+}
+
+/* ---- what HELLO says ---- */
+
+static int read_settings(struct app *app, const msgpack_object *settings,
+                         char error[APP_ERROR_SIZE])
+{
+    if (value_is_nil(settings) || settings->type != MSGPACK_OBJECT_MAP)
+        return 0;
+    for (uint32_t i = 0; i < settings->via.map.size; i++) {
+        const msgpack_object_kv *pair = &settings->via.map.ptr[i];
+        char message[SETTINGS_MESSAGE_SIZE];
+        char name[OVERRIDE_NAME_SIZE];
+        struct text key;
+        if (!value_as_text(&pair->key, &key) || key.size >= sizeof(name))
+            continue;
+        snprintf(name, sizeof(name), "%.*s", (int)key.size, key.data);
+        if (settings_put_value(&app->settings, name, &pair->val, message) == SETTINGS_ERROR) {
+            snprintf(error, APP_ERROR_SIZE, "the app's setting %s", message);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* The runtime stores results itself and leaves to us what `backend` says; a serializer that we
+ * cannot write then writes nothing of ours. */
+static int read_records(struct app *app, const msgpack_object *description,
+                        char error[APP_ERROR_SIZE])
+{
+    struct text url = {"disabled://", strlen("disabled://")};
+    char backend_error[BACKEND_ERROR_SIZE];
+    value_as_text(value_get(description, "backend"), &url);
+    snprintf(app->backend_url, sizeof(app->backend_url), "%.*s", (int)url.size, url.data);
+    if (!backend_supported(app->backend_url, backend_error))
+        return refuse(error, backend_error);
+    const char *name = app->settings.result_serializer;
+    app->result_serializer = name != NULL ? serializer_by_name(name) : NULL;
+    if (app->result_serializer == NULL)
+        app->result_serializer = serializer_by_name("json");
+    return 0;
+}
+
+static int read_hello(struct app *app, const msgpack_object *description,
+                      char error[APP_ERROR_SIZE])
+{
+    if (read_settings(app, value_get(description, "settings"), error) != 0 ||
+        check_numbers(app, error) != 0 || check_urls(app, error) != 0)
+        return -1;
+    app->records = false;
+    value_as_bool(value_get(description, "records"), &app->records);
+    int rc = app->records ? read_records(app, description, error) : check_own(app, error);
+    if (rc != 0)
+        return -1;
+    const msgpack_object *queues = value_get(description, "queues");
+    if (value_is_nil(queues))
+        return select_queues(app, error);
+    queues_done(&app->queues);
+    return queues_read(queues, &app->queues, error);
+}
+
+/* ---- to the consumer ---- */
+
+static struct consumer_config consumer_config_of(const struct app *app)
+{
+    const struct settings *settings = &app->settings;
+    return (struct consumer_config){
+        .nodename = app->nodename,
+        .task_acks_late = settings->task_acks_late,
+        .task_reject_on_worker_lost = settings->task_reject_on_worker_lost,
+        .task_acks_on_failure_or_timeout = settings->task_acks_on_failure_or_timeout,
+        .task_ignore_result = settings->task_ignore_result,
+        .task_time_limit = settings->task_time_limit,
+        .task_soft_time_limit = settings->task_soft_time_limit,
+        .worker_lost_max_deliveries = (unsigned)settings->worker_lost_max_deliveries,
+        .prefetch = app->concurrency * (unsigned)settings->worker_prefetch_multiplier,
+        .result_serializer = app->result_serializer,
+        .accept_content = app->records ? NULL : app->accepted,
+        .result_persistent = settings->result_persistent,
+    };
+}
+
+static struct broker_config broker_config_of(const struct app *app)
+{
+    const struct settings *settings = &app->settings;
+    int on_startup = settings->broker_connection_retry_on_startup;
+    return (struct broker_config){
+        .urls = app->urls,
+        .url_count = app->url_count,
+        .queues = app->queues.items,
+        .queue_count = app->queues.count,
+        .product = "celeriac",
+        .version = CELERIAC_VERSION,
+        .prefetch = app->concurrency * (unsigned)settings->worker_prefetch_multiplier,
+        .purge = app->options.purge,
+        .connection_timeout = settings->broker_connection_timeout,
+        .heartbeat = settings->broker_heartbeat,
+        .connection_retry = settings->broker_connection_retry,
+        .connection_retry_on_startup =
+            on_startup >= 0 ? on_startup != 0 : settings->broker_connection_retry,
+        .connection_max_retries = settings->broker_connection_max_retries,
+        .body_max = CONSUMER_BODY_MAX,
+        .outbox_max = CONSUMER_OUTBOX_MAX,
+    };
+}
+
+static struct pool_config pool_config_of(const struct app *app)
+{
+    return (struct pool_config){
+        .concurrency = app->concurrency,
+        .max_tasks_per_child = (unsigned)app->settings.worker_max_tasks_per_child,
+        .max_memory_per_child = (uint64_t)app->settings.worker_max_memory_per_child,
+        .start_timeout = app->settings.worker_proc_alive_timeout,
+        .kill_timeout = 1,
+    };
+}
+
+static void print_banner(const struct app *app, const msgpack_object *description)
+{
+    banner_print(&(struct banner){
+        .nodename = app->nodename,
+        .app = app->options.app,
+        .loglevel = app->options.loglevel,
+        .url = &app->urls[0],
+        .results = app->backend_url,
+        .concurrency = app->concurrency,
+        .queues = &app->queues,
+        .description = description,
+    });
+}
+
+static void on_warning(void *context, const char *text)
+{
+    (void)context;
+    log_warning("%s", text);
+}
+
+/* After the app has said how its log looks. */
+static void log_warnings(const struct app *app)
+{
+    for (size_t i = 0; i < app->options.warning_count; i++)
+        log_warning("%s", app->options.warnings[i]);
+    if (!app->kind->apps_have_settings)
+        settings_warn_unknown(&app->settings, on_warning, NULL);
+}
+
+int hello_accept(struct app *app, const msgpack_object *description, char error[APP_ERROR_SIZE])
+{
+    if (read_hello(app, description, error) != 0)
+        return -1;
+    int count = app->settings.worker_concurrency;
+    app->concurrency = count > 0 ? (unsigned)count : cpus_available();
+    if (!app->options.quiet)
+        print_banner(app, description);
+    log_warnings(app);
+    struct consumer_config config = consumer_config_of(app);
+    struct broker_config broker = broker_config_of(app);
+    struct pool_config pool = pool_config_of(app);
+    if (consumer_connect(app->consumer, &config, &pool, &broker, app->backend_url) != 0)
+        return refuse(error, "out of memory");
+    return 0;
+}
