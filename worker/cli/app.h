@@ -57,6 +57,8 @@ MUST_CHECK int start_prepare(struct app *app);
 
 /* Checks what can be checked without the app. -1 with a sentence in `error`. */
 MUST_CHECK int hello_check(struct app *app, char error[APP_ERROR_SIZE]);
+/* Colours in the log, by what is known so far: as Celery, on a terminal only. */
+void hello_set_color(const struct app *app);
 /* Takes over what HELLO says, prints the banner and connects the consumer. -1 with a sentence in
  * `error`: the worker cannot run with that. */
 MUST_CHECK int hello_accept(struct app *app, const msgpack_object *description,

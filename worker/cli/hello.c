@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "worker/cli/app.h"
 #include "worker/cli/banner.h"
@@ -92,6 +93,12 @@ int hello_check(struct app *app, char error[APP_ERROR_SIZE])
     if (app->kind->apps_have_settings)
         return 0;
     return select_queues(app, error) == 0 ? check_own(app, error) : -1;
+}
+
+void hello_set_color(const struct app *app)
+{
+    log_set_color(!app->options.no_color && app->settings.worker_log_color != 0 &&
+                  app->logfile[0] == '\0' && isatty(STDERR_FILENO));
 }
 
 /* ---- what HELLO says ---- */
@@ -223,6 +230,14 @@ static void print_banner(const struct app *app, const msgpack_object *descriptio
     });
 }
 
+static void set_log_format(const struct app *app)
+{
+    char problem[SETTINGS_MESSAGE_SIZE];
+    const char *format = app->settings.worker_log_format;
+    if (format != NULL && !log_set_format(format, problem, sizeof(problem)))
+        log_warning("worker_log_format is not used by the main process: %s", problem);
+}
+
 static void on_warning(void *context, const char *text)
 {
     (void)context;
@@ -242,6 +257,8 @@ int hello_accept(struct app *app, const msgpack_object *description, char error[
 {
     if (read_hello(app, description, error) != 0)
         return -1;
+    set_log_format(app);
+    hello_set_color(app);
     int count = app->settings.worker_concurrency;
     app->concurrency = count > 0 ? (unsigned)count : cpus_available();
     if (!app->options.quiet)

@@ -92,7 +92,7 @@ static void on_hello(void *context, const msgpack_object *description)
     char error[APP_ERROR_SIZE];
     if (hello_accept(app, description, error) == 0)
         return;
-    fprintf(stderr, "celeriac: %s\n", error);
+    log_critical("%s", error);
     consumer_stop(app->consumer, CONSUMER_STOP_COLD, EXIT_USAGE);
 }
 

@@ -80,7 +80,7 @@ static void add_override(struct runtime *runtime, const char *text)
         return;
     /* These go through the environment, which other users of the machine cannot read. */
     if (strcmp(parts.name, "broker_url") != 0 && strcmp(parts.name, "result_backend") != 0)
-        add_text(runtime, "setting", text);
+        runtime_add(runtime, "--setting=%s=%s", parts.name, parts.value);
 }
 
 /* The file's first: the last one of a name wins. */

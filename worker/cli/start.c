@@ -153,5 +153,8 @@ int start_prepare(struct app *app)
         status = set_umask(app);
     if (status == 0)
         status = drop_privileges(app);
-    return status == 0 ? open_logfile(app) : status;
+    if (status == 0)
+        status = open_logfile(app);
+    hello_set_color(app);
+    return status;
 }
