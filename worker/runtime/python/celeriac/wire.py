@@ -38,6 +38,12 @@ def pack(*elements):
     return _length.pack(len(packed)) + packed
 
 
+def _unpack(data):
+    return msgpack.unpackb(data, raw=False, strict_map_key=False,
+                           unicode_errors="surrogateescape",
+                           max_bin_len=FRAME_MAX, max_str_len=FRAME_MAX)
+
+
 class Channel:
     """Whole frames over a blocking stream socket."""
 
@@ -79,9 +85,7 @@ class Channel:
         if len(self._data) < end:
             return None
         with memoryview(self._data) as view:
-            frame = msgpack.unpackb(view[_length.size:end], raw=False, strict_map_key=False,
-                                    unicode_errors="surrogateescape",
-                                    max_bin_len=FRAME_MAX, max_str_len=FRAME_MAX)
+            frame = _unpack(view[_length.size:end])
         del self._data[:end]
         return frame
 
@@ -103,3 +107,72 @@ class Channel:
         if not self._descriptors:
             raise ProtocolError("a descriptor is missing")
         return self._descriptors.pop(0)
+
+
+class Stream:
+    """Whole frames over a child's blocking socket, on which no descriptors come: what Channel does,
+    with as little as possible for each of many small frames."""
+
+    def __init__(self, sock):
+        self.sock = sock
+        self._receive = sock.recv
+        self._send = sock.sendall
+        self._pack = msgpack.Packer(use_bin_type=True, unicode_errors="surrogateescape").pack
+        self._data = b""  # what has been read
+        self._begin = 0  # of the next frame in it
+
+    def send(self, *elements):
+        """Write one small frame."""
+        packed = self._pack(elements)
+        self._send(_length.pack(len(packed)) + packed)
+
+    def send_result(self, *elements):
+        """Write a RESULT, whose last element may be large: for that no buffer is kept."""
+        if len(elements[-1]) < READ_SIZE:
+            packed = self._pack((RESULT,) + elements)
+            self._send(_length.pack(len(packed)) + packed)
+        else:
+            self._send(pack(RESULT, *elements))
+
+    def receive(self):
+        """The next frame as a list, waiting for it; None at the end of the stream."""
+        while True:
+            begin = self._begin + _length.size
+            if begin > len(self._data):
+                if not self._fill():
+                    return None
+                continue
+            (size,) = _length.unpack_from(self._data, begin - _length.size)
+            end = begin + size
+            if end <= len(self._data):
+                self._begin = end
+                return _unpack(self._data[begin:end])
+            if size <= READ_SIZE:
+                if not self._fill():
+                    return None
+                continue
+            return self._receive_large(begin, size)
+
+    def _fill(self):
+        """Read once, waiting if need be. False at the end of the stream."""
+        data = self._receive(READ_SIZE)
+        left = self._data[self._begin:]
+        self._data = left + data if left else data
+        self._begin = 0
+        return bool(data)
+
+    def _receive_large(self, begin, size):
+        """A frame that has not been read whole, without copying it with every read."""
+        if size > FRAME_MAX:
+            raise ProtocolError(f"a frame of {size} bytes")
+        frame = bytearray(size)
+        count = len(self._data) - begin
+        with memoryview(frame) as view:
+            view[:count] = self._data[begin:]
+            self._data, self._begin = b"", 0
+            while count < size:
+                more = self.sock.recv_into(view[count:])
+                if more == 0:
+                    return None
+                count += more
+        return _unpack(frame)

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The body of a message: decompressed, decoded and taken apart as Celery's consumer does it."""
+
+from celery.exceptions import InvalidTaskError
+from celery.worker.strategy import hybrid_to_proto2
+from kombu.compression import decompress
+from kombu.exceptions import ContentDisallowed, DecodeError
+from kombu.serialization import loads
+
+
+class Undecodable(Exception):
+    """Celery acknowledges such a message and forgets it."""
+
+
+class Invalid(Exception):
+    """Celery rejects such a message."""
+
+
+def open_body(headers, properties, body, accept):
+    """Positional arguments, keyword arguments, and what belongs to the canvas."""
+    compression = headers.get("compression")
+    if compression:
+        body = _decompress(body, compression)
+    try:
+        payload = loads(body, properties.get("content_type"), properties.get("content_encoding"),
+                        accept=accept)
+    except ContentDisallowed as error:
+        raise Invalid(error) from error
+    except DecodeError as error:
+        raise Undecodable(error) from error
+    if type(payload) is list and len(payload) == 3:
+        args, kwargs, embed = payload
+    else:
+        args, kwargs, embed = _take_apart(payload, headers)
+    if embed is not None and not isinstance(embed, dict):
+        raise Invalid(f"the third element of the body is no mapping but {type(embed).__name__}")
+    return args, kwargs, embed
+
+
+def _decompress(body, compression):
+    try:
+        return decompress(body, compression)
+    except Exception as error:  # whatever the codec of that name raises
+        raise Undecodable(f"compression {compression!r}: {error!r}") from error
+
+
+class _Headers:
+    """As much of a message as Celery's conversion looks at."""
+
+    def __init__(self, headers):
+        self.headers = headers
+
+
+def _take_apart(payload, headers):
+    """What is no list of three: a tuple (pickle, YAML), or protocol 1 under a header that names the
+    task."""
+    if isinstance(payload, (list, tuple)) and len(payload) == 3:
+        return payload
+    if not isinstance(payload, dict) or "args" not in payload:
+        raise Invalid(f"the body is no task's: {type(payload).__name__}"
+                      + (f" of {len(payload)}" if isinstance(payload, (list, tuple)) else ""))
+    try:
+        triple, merged, _, _ = hybrid_to_proto2(_Headers(headers), payload)
+    except InvalidTaskError as error:
+        raise Invalid(error) from error
+    headers.update(merged)
+    return triple
