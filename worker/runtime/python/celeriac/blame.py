@@ -9,7 +9,7 @@ import traceback
 def raised_by_user(error):
     """True if the traceback goes through a file that is none of Python's importing, Celery's or
     ours."""
-    return _first_of_user(error) is not None
+    return _first_outside(error, _known_folders()) is not None
 
 
 def user_traceback(error):
@@ -21,7 +21,7 @@ def user_traceback(error):
             later.__cause__ = later.__context__ = None
             break
         later, earlier = earlier, _before(earlier)
-    trace = _first_of_user(error) or error.__traceback__
+    trace = _first_outside(error, _known_folders()) or _first_outside(error, (_OURS,))
     return "".join(traceback.format_exception(type(error), error, trace)).rstrip("\n")
 
 
@@ -29,8 +29,7 @@ def _before(error):
     return error.__cause__ or error.__context__
 
 
-def _first_of_user(error):
-    folders = _known_folders()
+def _first_outside(error, folders):
     trace = error.__traceback__
     while trace is not None and trace.tb_frame.f_code.co_filename.startswith(folders):
         trace = trace.tb_next
@@ -40,6 +39,12 @@ def _first_of_user(error):
 def _known_folders():
     import celery
     import kombu
-    files = [module.__file__ for module in (celery, kombu, importlib)] + [__file__]
-    return ("<frozen importlib",) + tuple(os.path.dirname(os.path.abspath(file)) + os.sep
-                                          for file in files)
+    return ("<frozen importlib", _OURS) + tuple(
+        _folder(module.__file__) for module in (celery, kombu, importlib))
+
+
+def _folder(file):
+    return os.path.dirname(os.path.abspath(file)) + os.sep
+
+
+_OURS = _folder(__file__)

@@ -3,6 +3,8 @@
 
 import logging
 
+from celery.utils.imports import qualname
+
 from celeriac import system
 
 logger = logging.getLogger("celeriac")
@@ -63,4 +65,4 @@ def _warn_of_transport(conf):
 
 
 def _name(step):
-    return step if isinstance(step, str) else f"{step.__module__}.{step.__qualname__}"
+    return step if isinstance(step, str) else qualname(step)
