@@ -35,7 +35,8 @@ enum broker_error {
 };
 const char *broker_strerror(int error);
 
-/* One of several bindings of a queue; its exchange is declared durable. Strings as of broker_queue. */
+/* One of several bindings of a queue; its exchange is declared durable. Strings as of broker_queue.
+ */
 struct broker_binding {
     const char *exchange, *exchange_type, *routing_key;
     msgpack_object arguments; /* map, or nil */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "broker/internal.h"
+#include "broker/table.h"
 
 enum { TAG_SIZE = 32, TEXT_SIZE = 2048 };
 
@@ -32,9 +33,19 @@ static size_t index_of(const struct broker *broker, amqp_bytes_t tag)
     return index < broker->config.queue_count ? index : broker->config.queue_count;
 }
 
-static void consume(struct broker *broker, size_t index)
+static void refuse(struct broker *broker, const struct broker_queue *queue, const char *why)
+{
+    char text[TEXT_SIZE];
+    snprintf(text, sizeof(text), "Cannot consume from queue '%s': %s", queue->name, why);
+    broker_give_up(broker, text);
+}
+
+/* False: given up. */
+static bool consume(struct broker *broker, size_t index)
 {
     const struct broker_queue *queue = &broker->config.queues[index];
+    msgpack_zone *zone = msgpack_zone_new(1024);
+    size_t ignored = 0;
     char tag[TAG_SIZE];
     tag_of(index, tag);
     amqp_basic_consume_t method = {
@@ -42,9 +53,16 @@ static void consume(struct broker *broker, size_t index)
         .consumer_tag = amqp_cstring_bytes(tag),
         .no_ack = queue->no_ack,
     };
+    if (!zone || table_write(&queue->consumer_arguments, zone, &method.arguments, &ignored) != 0) {
+        msgpack_zone_free(zone);
+        refuse(broker, queue, "its arguments cannot be sent over AMQP");
+        return false;
+    }
     broker->consuming.consumers[index] = CONSUMER_ASKED;
     link_send_method(broker->consuming.side.link, queue->no_ack ? CHANNEL_CONTROL : CHANNEL_MAIN,
                      AMQP_BASIC_CONSUME_METHOD, &method);
+    msgpack_zone_free(zone);
+    return true;
 }
 
 static const struct broker_queue *asked_queue(const struct broker *broker)
@@ -113,8 +131,9 @@ static void on_declared(struct broker *broker)
     struct consuming *consuming = &broker->consuming;
     settling_send_prefetch(broker);
     for (size_t i = 0; i < broker->config.queue_count && !consuming->cancelled; i++)
-        if (consuming->consumers[i] == CONSUMER_ABSENT && !broker->config.queues[i].declare_only)
-            consume(broker, i);
+        if (consuming->consumers[i] == CONSUMER_ABSENT && !broker->config.queues[i].declare_only &&
+            !consume(broker, i))
+            return;
     if (asked_queue(broker))
         side_expect_answer(&consuming->side);
     else
@@ -157,15 +176,13 @@ static void on_channel_close(struct broker *broker, const amqp_method_t *method)
     struct consuming *consuming = &broker->consuming;
     const struct broker_queue *queue = asked_queue(broker);
     char said[WORDS_SIZE];
-    char text[TEXT_SIZE];
     int code = words_code(method);
     words_of_close(method, said);
     if (!queue || consuming->up || code == AMQP_RESOURCE_LOCKED) {
         side_lose(&consuming->side, code, said);
         return;
     }
-    snprintf(text, sizeof(text), "Cannot consume from queue '%s': %s", queue->name, said);
-    broker_give_up(broker, text);
+    refuse(broker, queue, said);
 }
 
 static void out_of_memory(struct broker *broker)

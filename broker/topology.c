@@ -6,12 +6,14 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "broker/table.h"
 
 enum sent { SENT, NOT_NEEDED, CANNOT };
 
-typedef enum sent send_step(const struct topology_item *item, struct link *link);
+/* `round` counts the item's bindings. */
+typedef enum sent send_step(const struct topology_item *item, size_t round, struct link *link);
 
 static enum sent send_method(struct link *link, amqp_method_number_t id, void *method)
 {
@@ -19,33 +21,92 @@ static enum sent send_method(struct link *link, amqp_method_number_t id, void *m
     return SENT;
 }
 
-static enum sent open_channel(const struct topology_item *item, struct link *link)
+/* `table`, a field of the method, gets the arguments: a map or nil. */
+static enum sent send_with_table(struct link *link, amqp_method_number_t id, void *method,
+                                 amqp_table_t *table, const msgpack_object *arguments)
+{
+    size_t ignored = 0;
+    enum sent result = CANNOT;
+    msgpack_zone *zone = msgpack_zone_new(1024);
+    if (!zone)
+        return CANNOT;
+    if (table_write(arguments, zone, table, &ignored) == 0)
+        result = send_method(link, id, method);
+    msgpack_zone_free(zone);
+    return result;
+}
+
+static enum sent open_channel(const struct topology_item *item, size_t round, struct link *link)
 {
     amqp_channel_open_t method = {.out_of_band = amqp_empty_bytes};
-    (void)item;
+    (void)item, (void)round;
     return send_method(link, AMQP_CHANNEL_OPEN_METHOD, &method);
 }
 
-static enum sent declare_exchange(const struct topology_item *item, struct link *link)
+/* --- bindings --- */
+
+static size_t binding_count(const struct topology_item *item)
 {
-    const struct broker_exchange *exchange = item->exchange;
-    const struct broker_queue *queue = item->queue;
-    const char *name = exchange ? exchange->name : queue->exchange;
-    if (!name || !*name)
-        return NOT_NEEDED;
-    amqp_exchange_declare_t method = {
-        .exchange = amqp_cstring_bytes(name),
-        .type = amqp_cstring_bytes(exchange ? exchange->type : queue->exchange_type),
-        .durable = exchange ? !exchange->transient : !queue->exchange_transient,
-    };
-    return send_method(link, AMQP_EXCHANGE_DECLARE_METHOD, &method);
+    return item->queue && item->queue->binding_count > 0 ? item->queue->binding_count : 1;
 }
 
-static enum sent declare_queue(const struct topology_item *item, struct link *link)
+static struct broker_binding binding_of(const struct broker_queue *queue, size_t round)
+{
+    if (queue->binding_count > 0)
+        return queue->bindings[round];
+    return (struct broker_binding){queue->exchange, queue->exchange_type, queue->routing_key,
+                                   queue->binding_arguments};
+}
+
+static bool is_empty(const char *name)
+{
+    return !name || !*name;
+}
+
+/* The server's own ones exist, and may be nobody's to declare; as kombu has it. */
+static bool is_declarable(const char *exchange)
+{
+    return !is_empty(exchange) && strncmp(exchange, "amq.", 4) != 0;
+}
+
+/* --- steps --- */
+
+static enum sent declare_own_exchange(const struct broker_exchange *exchange, struct link *link)
+{
+    amqp_exchange_declare_t method = {
+        .exchange = amqp_cstring_bytes(exchange->name),
+        .type = amqp_cstring_bytes(exchange->type),
+        .durable = !exchange->transient,
+    };
+    return is_declarable(exchange->name) ? send_method(link, AMQP_EXCHANGE_DECLARE_METHOD, &method)
+                                         : NOT_NEEDED;
+}
+
+static enum sent declare_exchange(const struct topology_item *item, size_t round, struct link *link)
+{
+    static const msgpack_object none = {.type = MSGPACK_OBJECT_NIL};
+    const struct broker_queue *queue = item->queue;
+    if (!queue)
+        return declare_own_exchange(item->exchange, link);
+    bool bound = queue->binding_count > 0;
+    struct broker_binding binding = binding_of(queue, round);
+    if (queue->no_declare || !is_declarable(binding.exchange))
+        return NOT_NEEDED;
+    amqp_exchange_declare_t method = {
+        .exchange = amqp_cstring_bytes(binding.exchange),
+        .type = amqp_cstring_bytes(binding.exchange_type),
+        .durable = bound || !queue->exchange_transient,
+        .auto_delete = !bound && queue->exchange_auto_delete,
+    };
+    return send_with_table(link, AMQP_EXCHANGE_DECLARE_METHOD, &method, &method.arguments,
+                           bound ? &none : &queue->exchange_arguments);
+}
+
+static enum sent declare_queue(const struct topology_item *item, size_t round, struct link *link)
 {
     const struct broker_queue *queue = item->queue;
-    size_t ignored = 0;
-    if (!queue)
+    (void)round;
+    if (!queue || queue->no_declare)
         return NOT_NEEDED;
     amqp_queue_declare_t method = {
         .queue = amqp_cstring_bytes(queue->name),
@@ -53,14 +114,8 @@ static enum sent declare_queue(const struct topology_item *item, struct link *li
         .exclusive = queue->exclusive,
         .auto_delete = queue->auto_delete,
     };
-    msgpack_zone *zone = msgpack_zone_new(1024);
-    if (!zone)
-        return CANNOT;
-    enum sent result = CANNOT;
-    if (table_write(&queue->arguments, zone, &method.arguments, &ignored) == 0)
-        result = send_method(link, AMQP_QUEUE_DECLARE_METHOD, &method);
-    msgpack_zone_free(zone);
-    return result;
+    return send_with_table(link, AMQP_QUEUE_DECLARE_METHOD, &method, &method.arguments,
+                           &queue->arguments);
 }
 
 static enum sent bind_exchange(const struct broker_exchange *exchange, struct link *link)
@@ -75,23 +130,26 @@ static enum sent bind_exchange(const struct broker_exchange *exchange, struct li
     return send_method(link, AMQP_EXCHANGE_BIND_METHOD, &method);
 }
 
-static enum sent bind_item(const struct topology_item *item, struct link *link)
+static enum sent bind_item(const struct topology_item *item, size_t round, struct link *link)
 {
     const struct broker_queue *queue = item->queue;
     if (!queue)
         return bind_exchange(item->exchange, link);
-    if (!queue->exchange || !*queue->exchange)
+    struct broker_binding binding = binding_of(queue, round);
+    if (queue->no_declare || is_empty(binding.exchange))
         return NOT_NEEDED;
     amqp_queue_bind_t method = {
         .queue = amqp_cstring_bytes(queue->name),
-        .exchange = amqp_cstring_bytes(queue->exchange),
-        .routing_key = amqp_cstring_bytes(queue->routing_key ? queue->routing_key : ""),
+        .exchange = amqp_cstring_bytes(binding.exchange),
+        .routing_key = amqp_cstring_bytes(binding.routing_key ? binding.routing_key : ""),
     };
-    return send_method(link, AMQP_QUEUE_BIND_METHOD, &method);
+    return send_with_table(link, AMQP_QUEUE_BIND_METHOD, &method, &method.arguments,
+                           &binding.arguments);
 }
 
-static enum sent purge_queue(const struct topology_item *item, struct link *link)
+static enum sent purge_queue(const struct topology_item *item, size_t round, struct link *link)
 {
+    (void)round;
     if (!item->purge)
         return NOT_NEEDED;
     amqp_queue_purge_t method = {.queue = amqp_cstring_bytes(item->queue->name)};
@@ -102,15 +160,18 @@ static const struct {
     const char *verb;
     send_step *send;
     amqp_method_number_t answers[2];
+    bool per_binding;
 } steps[] = {
     [TOPOLOGY_OPEN] = {"open a channel for", open_channel, {AMQP_CHANNEL_OPEN_OK_METHOD}},
     [TOPOLOGY_EXCHANGE] = {"declare the exchange of",
                            declare_exchange,
-                           {AMQP_EXCHANGE_DECLARE_OK_METHOD}},
+                           {AMQP_EXCHANGE_DECLARE_OK_METHOD},
+                           true},
     [TOPOLOGY_QUEUE] = {"declare", declare_queue, {AMQP_QUEUE_DECLARE_OK_METHOD}},
     [TOPOLOGY_BIND] = {"bind",
                        bind_item,
-                       {AMQP_QUEUE_BIND_OK_METHOD, AMQP_EXCHANGE_BIND_OK_METHOD}},
+                       {AMQP_QUEUE_BIND_OK_METHOD, AMQP_EXCHANGE_BIND_OK_METHOD},
+                       true},
     [TOPOLOGY_PURGE] = {"purge", purge_queue, {AMQP_QUEUE_PURGE_OK_METHOD}},
 };
 
@@ -166,15 +227,30 @@ static bool find_wanted(struct topology *topology)
     return false;
 }
 
-/* From step `from` on, the first that has something to send. */
-static enum topology_progress send_from(struct topology *topology, struct link *link, unsigned from)
+/* What the step sends from round `from` on; NOT_NEEDED: nothing. */
+static enum sent send_rounds(struct topology *topology, struct link *link, unsigned step,
+                             size_t from)
+{
+    const struct topology_item *item = &topology->items[topology->current];
+    size_t rounds = steps[step].per_binding ? binding_count(item) : 1;
+    enum sent result = NOT_NEEDED;
+    topology->step = (enum topology_step)step;
+    for (size_t round = from; round < rounds && result == NOT_NEEDED; round++) {
+        topology->round = round;
+        result = steps[step].send(item, round, link);
+    }
+    return result;
+}
+
+/* The first that there is to send from this step and round on. */
+static enum topology_progress send_from(struct topology *topology, struct link *link, unsigned step,
+                                        size_t round)
 {
     struct topology_item *item = &topology->items[topology->current];
-    for (unsigned step = from; step < TOPOLOGY_STEPS; step++) {
+    for (; step < TOPOLOGY_STEPS; step++, round = 0) {
         if (step == TOPOLOGY_OPEN && topology->channel_open)
             continue;
-        topology->step = (enum topology_step)step;
-        enum sent result = steps[step].send(item, link);
+        enum sent result = send_rounds(topology, link, step, round);
         if (result != NOT_NEEDED)
             return result == SENT ? TOPOLOGY_WAITING : TOPOLOGY_INVALID;
     }
@@ -189,7 +265,7 @@ enum topology_progress topology_advance(struct topology *topology, struct link *
     if (topology->step != TOPOLOGY_IDLE)
         return TOPOLOGY_WAITING;
     while (progress == TOPOLOGY_COMPLETE && find_wanted(topology))
-        progress = send_from(topology, link, TOPOLOGY_OPEN);
+        progress = send_from(topology, link, TOPOLOGY_OPEN, 0);
     return progress;
 }
 
@@ -205,7 +281,7 @@ enum topology_progress topology_continue(struct topology *topology, struct link 
     unsigned done = topology->step;
     if (done == TOPOLOGY_OPEN)
         topology->channel_open = true;
-    enum topology_progress progress = send_from(topology, link, done + 1);
+    enum topology_progress progress = send_from(topology, link, done, topology->round + 1);
     return progress == TOPOLOGY_COMPLETE ? topology_advance(topology, link) : progress;
 }
 
@@ -219,14 +295,15 @@ void topology_refused(struct topology *topology, struct link *link)
 
 static const struct {
     int code;
+    const char *word; /* of the server */
     const char *text;
 } advice[] = {
-    {AMQP_PRECONDITION_FAILED,
-     "it exists with other properties: delete it (rabbitmqctl delete_queue NAME), or configure the "
-     "same properties here"},
-    {AMQP_ACCESS_REFUSED, "give the user the permission (rabbitmqctl set_permissions)"},
-    {AMQP_RESOURCE_LOCKED, "another connection owns it exclusively"},
-    {AMQP_NOT_FOUND, "create it, or configure another"},
+    {AMQP_PRECONDITION_FAILED, "inequivalent arg",
+     "it exists with other properties: delete it (a queue with rabbitmqctl delete_queue NAME), or "
+     "configure the same properties here"},
+    {AMQP_ACCESS_REFUSED, "", "give the user the permission (rabbitmqctl set_permissions)"},
+    {AMQP_RESOURCE_LOCKED, "", "another connection owns it exclusively"},
+    {AMQP_NOT_FOUND, "", "create it, or configure another"},
 };
 
 void topology_describe(const struct topology *topology, int code, const char *server_text,
@@ -236,7 +313,7 @@ void topology_describe(const struct topology *topology, int code, const char *se
     enum topology_step step = topology->step;
     const char *hint = "";
     for (size_t i = 0; i < ARRAY_LEN(advice); i++)
-        if (advice[i].code == code)
+        if (advice[i].code == code && strstr(server_text, advice[i].word))
             hint = advice[i].text;
     snprintf(ret, size, "Cannot %s %s '%s': %s%s%s%s",
              step == TOPOLOGY_IDLE ? "declare" : steps[step].verb,

@@ -33,6 +33,7 @@ struct topology {
     struct topology_item *items; /* owned */
     size_t count, current;
     enum topology_step step; /* whose answer is awaited */
+    size_t round;            /* of that step: for which of the item's bindings */
     bool channel_open;
 };
 
