@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -21,6 +22,7 @@ SPAWN, JOB, LEAVE, SIGNAL = 1, 2, 3, 4
 HELLO, SPAWNED, EXITED, ERROR = 16, 17, 18, 19
 READY, STARTED, RESULT = 32, 33, 34
 SECONDS = 15.0
+CLAIM_PAGE_SIZE = 4096
 PACKAGE = Path(os.environ.get("CELERIAC_TEST_PACKAGE", ROOT / "worker/runtime/python/celeriac"))
 PYTHON = os.environ.get("CELERIAC_TEST_PYTHON", "/usr/bin/python3")
 
@@ -83,9 +85,13 @@ class Python:
         return {queue["name"]: queue for queue in self.description["queues"]}
 
     def request_child(self, slot: int = 1, generation: int = 1, *more: int) -> socket.socket:
-        """Send SPAWN, with more descriptors behind the socket; our end of that."""
+        """Send SPAWN, with more descriptors behind the socket; our end of that. Without more, a
+        runtime that looks ahead gets a claim page that nobody else looks at."""
         ours, theirs = socket.socketpair()
-        with theirs:
+        with theirs, contextlib.ExitStack() as stack:
+            if not more and self.description.get("ahead"):
+                more = (claim_page(),)
+                stack.callback(os.close, more[0])
             socket.send_fds(self.server.sock, [pack(SPAWN, slot, generation)],
                             [theirs.fileno(), *more])
         return ours
@@ -148,6 +154,13 @@ class Python:
         self.close()
         if error is not None:
             print(self.read_log())
+
+
+def claim_page() -> int:
+    """A descriptor of a page that is all zero; the caller closes it."""
+    page = os.memfd_create("claims", os.MFD_CLOEXEC)
+    os.ftruncate(page, CLAIM_PAGE_SIZE)
+    return page
 
 
 def start_failing(app: str, folder: Path, *options: str, **more: Any) -> str:
