@@ -19,8 +19,9 @@ static void expands_as_celery_does(void **state)
         {"w1@%n", "george.example.com", "w1@george"},
         {"w1@%d", "george.example.com", "w1@example.com"},
         {"w1@%d", "george", "w1@"},
+        {"w%i@%h%I", "george", "w0@george"},
         {"100%%", "george", "100%"},
-        {"%x%", "george", "%x%"},
+        {"%x%p%", "george", "%x%p%"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char expanded[64];
@@ -48,6 +49,8 @@ static void in_file_names_n_is_the_node(void **state)
     char path[64];
     assert_int_equal(nodename_expand_file("/var/%n.%h.log", "w1@host.org", path, sizeof(path)), 0);
     assert_string_equal(path, "/var/w1.host.org.log");
+    assert_int_equal(nodename_expand_file("/var/%p%I.%d", "w1@host.org", path, sizeof(path)), 0);
+    assert_string_equal(path, "/var/w1@host.org.org");
 }
 
 static void what_does_not_fit_is_refused(void **state)

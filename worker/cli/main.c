@@ -42,6 +42,23 @@ static void log_state(struct app *app)
     consumer_log_state(app->consumer);
 }
 
+/* Celery's worker_shutting_down, with what Celery says there. */
+static void tell_app(struct app *app, int number, bool cold)
+{
+    char name[16];
+    msgpack_zone *zone = msgpack_zone_new(256);
+    msgpack_object arguments;
+    snprintf(name, sizeof(name), "SIG%s", sigabbrev_np(number));
+    if (zone != NULL && value_map(zone, 3, &arguments)) {
+        value_map_put(&arguments, "sig", value_string(name));
+        value_map_put(&arguments, "how", value_string(cold ? "Cold" : "Warm"));
+        value_map_put(&arguments, "exitcode", value_int(cold || number == SIGINT));
+        consumer_signal(app->consumer, "worker_shutting_down", &arguments);
+    }
+    if (zone != NULL)
+        msgpack_zone_free(zone);
+}
+
 static void stop(struct app *app, int number)
 {
     bool cold = number == SIGQUIT || (number == SIGTERM && app->remap_sigterm);
@@ -57,6 +74,7 @@ static void stop(struct app *app, int number)
     }
     printf("\nworker: %s shutdown (MainProcess)\n", cold ? "Cold" : "Warm");
     fflush(stdout);
+    tell_app(app, number, cold);
     /* Celery's own statuses: 1 after a warm stop by SIGINT, else 0. */
     consumer_stop(app->consumer, cold ? CONSUMER_STOP_COLD : CONSUMER_STOP_WARM,
                   number == SIGINT && !cold ? EXIT_SYSTEM : 0);
