@@ -2,6 +2,7 @@
 /* Owns the choice of a Python interpreter and the command line of the forkserver for Celery apps
  * (worker/runtime/python). Executes nothing. */
 
+#include <ctype.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,8 +69,10 @@ static void add_settings(struct runtime *runtime, const struct settings *setting
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         enum setting_source source = settings_source(settings, rows[i].setting);
-        if (source == SETTING_OPTION || source == SETTING_ENVIRONMENT)
-            add_text(runtime, rows[i].option, settings_text(settings, rows[i].setting));
+        const char *text = settings_text(settings, rows[i].setting);
+        bool is_option = source == SETTING_OPTION || source == SETTING_ENVIRONMENT;
+        if (is_option && isdigit((unsigned char)text[0])) /* not None */
+            add_text(runtime, rows[i].option, text);
     }
 }
 
