@@ -35,7 +35,7 @@ class Report:
         if result.traceback:
             self.line(f"  traceback {self._cut(result.traceback)}")
         for child in result.children or ():
-            self.line(f"  child {child.id} {[one.id for one in child.children or ()]}")
+            self.line(f"  child {child.id} {[one.id for one in getattr(child, 'results', ())]}")
         for document in self._documents(result.id):
             self.line(f"  document {document}")
 
