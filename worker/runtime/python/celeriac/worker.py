@@ -71,9 +71,10 @@ def create(app, arguments):
 
 def create_consumer(worker):
     """A sender for signals."""
-    return _StandInConsumer(
+    consumer = _StandInConsumer(
         lambda request: None, hostname=worker.hostname, app=worker.app, controller=worker,
         disable_rate_limits=worker.disable_rate_limits,
         initial_prefetch_count=worker.concurrency * worker.prefetch_multiplier,
         prefetch_multiplier=worker.prefetch_multiplier)
-
+    consumer.connection = consumer.conninfo  # connects when a handler uses it
+    return consumer
