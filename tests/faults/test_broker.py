@@ -10,7 +10,6 @@ import pytest
 
 from faults.held import QUEUE, Held, consumers
 from faults.proxy import Proxy
-from faults.runtimes import both_runtimes
 from faults.witness import Witness
 from support.process import wait_until
 from support.rabbitmq import RabbitMQ
@@ -63,7 +62,6 @@ def test_worker_waits_for_a_broker_that_comes_later(fault_worker: Start, held: H
     assert len(held.wait_results(1)) == 1
 
 
-@both_runtimes
 def test_nothing_is_lost_or_repeated_when_the_node_restarts_under_load(
         fault_worker: Start, held: Held, rabbitmq: RabbitMQ, witness: Witness) -> None:
     worker = fault_worker(concurrency=4)
