@@ -50,17 +50,26 @@ void runtime_add(struct runtime *runtime, const char *format, ...)
     runtime->argv[runtime->count] = NULL;
 }
 
+/* `path` becomes the folder that it is in. */
+static void leave_last(char *path)
+{
+    char *slash = strrchr(path, '/');
+    if (slash != NULL)
+        *slash = '\0';
+}
+
 bool runtime_find(const char *name, char *ret, size_t size)
 {
-    char self[PATH_MAX];
-    ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
+    char folder[PATH_MAX];
+    ssize_t length = readlink("/proc/self/exe", folder, sizeof(folder) - 1);
     if (length > 0) {
-        self[length] = '\0';
-        *strrchr(self, '/') = '\0';
-        snprintf(ret, size, "%s/%s", self, name);
+        folder[length] = '\0';
+        leave_last(folder);
+        snprintf(ret, size, "%s/%s", folder, name);
         if (access(ret, X_OK) == 0)
             return true;
-        snprintf(ret, size, "%s/../libexec/celeriac/%s", self, name);
+        leave_last(folder);
+        snprintf(ret, size, "%s/libexec/celeriac/%s", folder, name);
         if (access(ret, X_OK) == 0)
             return true;
     }
