@@ -39,8 +39,8 @@ struct harness {
     unsigned run_count, ended, hellos, stopped;
     double due;
     bool timed_out;
-    char failed[2048];  /* on_failed's text */
-    char notices[8192]; /* of warning and error, a line each */
+    char failed[32768];  /* on_failed's text */
+    char notices[65536]; /* of warning and error, a line each */
     unsigned errors;
     bool refuse_dispatch;
     void (*on_ended)(struct harness *harness, struct run *run); /* NULL: nothing more */

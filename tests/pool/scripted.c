@@ -5,6 +5,7 @@
  *
  * Arguments, for the forkserver:
  *   no-hello            never says HELLO
+ *   hang-up             closes its socket instead, and stays
  *   exit N              exits with N instead of saying HELLO
  *   error TEXT          says ERROR instead of HELLO
  *   protocol N          says HELLO for protocol N
@@ -218,7 +219,9 @@ static void greet(void)
         SEND(CHANNEL, frame_write_error(&send_buffer, script.error));
         _exit(1);
     }
-    while (script.no_hello)
+    if (script.hang_up)
+        close(CHANNEL);
+    while (script.no_hello || script.hang_up)
         sleep(1000);
     buffer_init(&buffer, FRAME_MAX);
     if (frame_write_hello(&buffer, bytes) != 0)
@@ -260,6 +263,8 @@ static void parse(char **words)
                 return;
         } else if (strcmp(word, "no-hello") == 0)
             script.no_hello = true;
+        else if (strcmp(word, "hang-up") == 0)
+            script.hang_up = true;
         else if (strcmp(word, "odd-frame") == 0)
             script.odd_frame = true;
         else if (strcmp(word, "no-pidfd") == 0)

@@ -12,8 +12,8 @@
 
 /* What the arguments say; scripted.c lists them. */
 struct script {
-    bool no_hello, odd_frame, no_pidfd, odd_pidfd, no_fork, fork_fails, no_leave, stay, ahead,
-        sets_bit;
+    bool no_hello, hang_up, odd_frame, no_pidfd, odd_pidfd, no_fork, fork_fails, no_leave, stay,
+        ahead, sets_bit;
     int exit_with, protocol;
     unsigned long unready, mute, rss;
     const char *error, *excuse, *journal, *log;

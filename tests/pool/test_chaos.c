@@ -195,7 +195,7 @@ static void run_chaos(bool ahead)
     harness->config.concurrency = CHILDREN;
     harness->config.max_tasks_per_child = ahead ? 0 : 25;
     harness->config.max_memory_per_child = ahead ? 0 : 50000;
-    harness->config.start_timeout = 2;
+    harness->config.load_timeout = harness->config.start_timeout = 2;
     harness->config.kill_timeout = 0.5;
     harness_start_ready(harness);
     uv_timer_init(&harness->loop, &chaos->timer);

@@ -32,9 +32,10 @@ static const struct {
     const char *words[3];
     const char *text;
 } failures[] = {
-    {{"exit", "3"}, "it exited with 'exitcode 3'"},
+    {{"exit", "3"}, SCRIPTED " exited with 'exitcode 3' before it said HELLO"},
     {{"error", "no module named proj"}, "no module named proj"},
-    {{"no-hello"}, "it was not ready within 0.3 s"},
+    {{"no-hello"}, SCRIPTED " did not say HELLO within 0.3 s"},
+    {{"hang-up"}, SCRIPTED " closed its socket without HELLO"},
     {{"protocol", "2"}, "another version of the protocol"},
 };
 
@@ -50,6 +51,7 @@ static void the_first_one_that_fails_says_why_and_is_not_replaced(void **state)
     for (size_t i = 0; i < ARRAY_LEN(failures); i++) {
         struct harness *harness = harness_new(failures[i].words);
         harness->config.load_timeout = 0.3;
+        harness->config.kill_timeout = 0.2;
         harness_start(harness);
         struct run *run = harness_submit(harness, "ok");
         harness_until(harness, has_failed, NULL, 5);
@@ -62,6 +64,89 @@ static void the_first_one_that_fails_says_why_and_is_not_replaced(void **state)
         assert_int_equal(run->ending.verdict, POOL_RETURNED);
         harness_free(harness);
     }
+}
+
+static void a_program_that_is_no_runtime_is_named_with_its_status(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *words[3];
+        const char *text;
+    } programs[] = {
+        {{"/bin/false"}, "/bin/false exited with 'exitcode 1' before it said HELLO"},
+        {{"/bin/sh", "-c", "kill -SEGV $$"},
+         "/bin/sh exited with 'signal 11 (SIGSEGV)' before it said HELLO"},
+        {{"/bin/sh", "-c", "exec 3>&-; sleep 0.1; exit 4"},
+         "/bin/sh exited with 'exitcode 4' before it said HELLO"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(programs); i++) {
+        struct harness *harness = harness_new(NULL);
+        memcpy(harness->argv, programs[i].words, sizeof(programs[i].words));
+        harness_start(harness);
+        harness_until(harness, has_failed, NULL, 5);
+        assert_string_equal(harness->failed, programs[i].text);
+        assert_int_equal(harness_stats(harness).forkservers, 1);
+        harness_free(harness);
+    }
+}
+
+/* `lines` lines of 50 bytes, and one that says what it is all about. */
+static char *make_traceback(size_t lines)
+{
+    char *text = malloc(lines * 50 + 64), *end = text;
+    assert_non_null(text);
+    for (size_t i = 0; i < lines; i++)
+        end += sprintf(end, "line %-44zu\n", i);
+    strcpy(end, "ImportError: no module named proj\n");
+    return text;
+}
+
+static void what_it_says_of_its_failure_comes_whole_up_to_a_bound(void **state)
+{
+    (void)state;
+    char *text = make_traceback(300); /* 15 KiB */
+    struct harness *harness = harness_new(WORDS("error", text));
+    harness_start(harness);
+    harness_until(harness, has_failed, NULL, 5);
+    text[strlen(text) - 1] = '\0';
+    assert_string_equal(harness->failed, text);
+    harness_free(harness);
+    free(text);
+}
+
+static void of_what_is_too_long_the_end_comes(void **state)
+{
+    (void)state;
+    char *text = make_traceback(2000), first[32];
+    struct harness *harness = harness_new(WORDS("error", text));
+    harness_start(harness);
+    harness_until(harness, has_failed, NULL, 5);
+    size_t size = strlen(harness->failed), kept = (size - strlen("...\n") - 33) / 50;
+    assert_in_range(size, 16 * 1024 - 51, 16 * 1024 - 1);
+    snprintf(first, sizeof(first), "...\nline %zu ", 2000 - kept);
+    assert_memory_equal(harness->failed, first, strlen(first));
+    assert_string_equal(harness->failed + size - 33, "ImportError: no module named proj");
+    harness_free(harness);
+    free(text);
+}
+
+static void of_a_later_failure_the_end_is_noticed(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/celeriac-pool-XXXXXX", *text = make_traceback(300);
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    unlink(path);
+    struct harness *harness = harness_new(WORDS("later", path, "error", text));
+    harness_start_ready(harness);
+    close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+    kill(harness_forkserver(), SIGKILL);
+    harness_until_notice(harness, "replaced: ...\nline 2");
+    assert_true(harness_noticed(harness, "\nImportError: no module named proj\n"));
+    unlink(path);
+    harness_free(harness);
+    free(text);
 }
 
 static void it_lives_in_a_session_of_its_own(void **state)
@@ -363,6 +448,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_program_that_cannot_be_executed_is_an_error_of_the_start),
         cmocka_unit_test(the_first_one_that_fails_says_why_and_is_not_replaced),
+        cmocka_unit_test(a_program_that_is_no_runtime_is_named_with_its_status),
+        cmocka_unit_test(what_it_says_of_its_failure_comes_whole_up_to_a_bound),
+        cmocka_unit_test(of_what_is_too_long_the_end_comes),
+        cmocka_unit_test(of_a_later_failure_the_end_is_noticed),
         cmocka_unit_test(it_lives_in_a_session_of_its_own),
         cmocka_unit_test(one_that_dies_is_replaced_and_its_children_stay),
         cmocka_unit_test(the_death_of_an_orphan_is_noticed_with_its_status),

@@ -13,7 +13,7 @@ static struct harness *start(void)
 {
     struct harness *harness = harness_new((const char *const[]){SCRIPTED_PY, NULL});
     harness->argv[0] = "/usr/bin/python3";
-    harness->config.start_timeout = 30;
+    harness->config.load_timeout = harness->config.start_timeout = 30;
     harness_start_ready(harness);
     return harness;
 }
@@ -64,7 +64,7 @@ static void its_children_outlive_its_forkserver_and_are_recycled(void **state)
     (void)state;
     struct harness *harness = harness_new((const char *const[]){SCRIPTED_PY, NULL});
     harness->argv[0] = "/usr/bin/python3";
-    harness->config.start_timeout = 30;
+    harness->config.load_timeout = harness->config.start_timeout = 30;
     harness->config.max_tasks_per_child = 2;
     harness->config.max_memory_per_child = 1000000;
     harness_start_ready(harness);

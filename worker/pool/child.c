@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "worker/pool/account.h"
 #include "worker/pool/ahead.h"
 #include "worker/pool/death.h"
 #include "worker/pool/forkserver.h"
@@ -162,9 +163,11 @@ static bool on_error(struct pool_child *child, const struct frame *frame)
         codec_fail(&child->link.reason, CODEC_ETYPE, "ERROR came twice");
         return false;
     }
+    char account[ACCOUNT_SIZE];
     child->gave_up = true;
-    pool_notice(child->pool, POOL_ERROR, "Process 'ForkPoolWorker-%u' pid:%d gave up: %.*s",
-                child->slot, (int)child->pid, (int)text.size, text.data);
+    account_keep(text, account, sizeof(account));
+    pool_notice(child->pool, POOL_ERROR, "Process 'ForkPoolWorker-%u' pid:%d gave up: %s",
+                child->slot, (int)child->pid, account);
     return true;
 }
 

@@ -5,70 +5,22 @@
 #include "worker/pool/forkserver.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "worker/pool/account.h"
 #include "worker/pool/child.h"
 #include "worker/pool/death.h"
+#include "worker/pool/launch.h"
 #include "worker/pool/limits.h"
 #include "worker/pool/process.h"
 #include "worker/pool/reap.h"
 
-enum { CHANNEL = 3 }; /* its descriptor of our socket */
-
-/* Bytes that the kernel keeps for it (about twice that, with its own overhead): what it has not
- * read yet, no SPAWN can overtake any more. */
-enum { UNREAD_MAX = 8192 };
-
 /* --- start --- */
-
-/* No descriptor of ours but the socket, no ignored or blocked signal of ours, and out of reach of
- * signals to our group. */
-static int describe_spawn(posix_spawn_file_actions_t *actions, posix_spawnattr_t *attributes,
-                          int socket)
-{
-    sigset_t all, none;
-    sigfillset(&all);
-    sigemptyset(&none);
-    int rc = posix_spawn_file_actions_adddup2(actions, socket, CHANNEL);
-    if (rc == 0)
-        rc = posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    if (rc == 0)
-        rc = posix_spawn_file_actions_addclosefrom_np(actions, CHANNEL + 1);
-    if (rc == 0)
-        rc = posix_spawnattr_setsigdefault(attributes, &all);
-    if (rc == 0)
-        rc = posix_spawnattr_setsigmask(attributes, &none);
-    if (rc == 0)
-        rc = posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF |
-                                                      POSIX_SPAWN_SETSIGMASK);
-    return rc;
-}
-
-static int spawn(const char *const *argv, int socket, pid_t *ret)
-{
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    int rc = posix_spawn_file_actions_init(&actions);
-    if (rc != 0)
-        return -rc;
-    rc = posix_spawnattr_init(&attributes);
-    if (rc == 0) {
-        rc = describe_spawn(&actions, &attributes, socket);
-        if (rc == 0)
-            rc = posix_spawnp(ret, argv[0], &actions, &attributes, (char *const *)argv, environ);
-        posix_spawnattr_destroy(&attributes);
-    }
-    posix_spawn_file_actions_destroy(&actions);
-    return -rc;
-}
 
 static void wait_for_killed(pid_t pid)
 {
@@ -77,31 +29,16 @@ static void wait_for_killed(pid_t pid)
         continue;
 }
 
-static int make_sockets(int *ret)
-{
-    int unread = UNREAD_MAX;
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ret) != 0)
-        return -errno;
-    setsockopt(ret[0], SOL_SOCKET, SO_SNDBUF, &unread, sizeof(unread));
-    return 0;
-}
-
 static const struct link_handler link_handler;
 
 int forkserver_start(struct pool *pool)
 {
-    int sockets[2];
-    int rc = make_sockets(sockets);
-    if (rc != 0)
-        return rc;
+    int socket;
     struct forkserver *server = calloc(1, sizeof(*server));
-    rc = server == NULL ? -ENOMEM : spawn(pool->config.argv, sockets[1], &server->pid);
-    close(sockets[1]);
-    if (rc != 0) {
-        close(sockets[0]);
+    int rc = server == NULL ? -ENOMEM : launch_program(pool->config.argv, &server->pid, &socket);
+    if (rc != 0)
         goto fail;
-    }
-    rc = link_init(&server->link, pool->loop, sockets[0], &link_handler);
+    rc = link_init(&server->link, pool->loop, socket, &link_handler);
     if (rc != 0) {
         wait_for_killed(server->pid);
         goto fail;
@@ -226,8 +163,7 @@ static bool on_exited(struct forkserver *server, const struct frame *frame)
 
 static bool on_error(struct forkserver *server, const struct frame *frame)
 {
-    struct text text = frame_text(frame, 1);
-    snprintf(server->error, sizeof(server->error), "%.*s", (int)text.size, text.data);
+    account_keep(frame_text(frame, 1), server->error, sizeof(server->error));
     return true;
 }
 
@@ -305,9 +241,21 @@ void forkserver_leave(struct forkserver *server)
 
 /* --- its end --- */
 
+/* EOF before HELLO. Most probably it is about to end, and its status says more than that. */
+static void on_hung_up(struct forkserver *server)
+{
+    if (!server->hung_up)
+        set_deadline(server);
+    server->hung_up = true;
+}
+
 static void on_end(struct link *link, enum link_status status)
 {
     struct forkserver *server = CONTAINER_OF(link, struct forkserver, link);
+    if (status == LINK_EOF && server->state == SERVER_STARTING) {
+        on_hung_up(server);
+        return;
+    }
     char text[CODEC_REASON_SIZE + 32];
     snprintf(text, sizeof(text), "it broke the protocol: %s", link->reason.text);
     if (status == LINK_BROKEN || server->state != SERVER_LEAVING)
@@ -333,6 +281,11 @@ void forkserver_listen(struct forkserver *server)
     on_end(&server->link, status);
 }
 
+static const char *program_of(const struct forkserver *server)
+{
+    return server->pool->config.argv[0];
+}
+
 static void explain(const struct forkserver *server, const int *status, char *buffer, size_t size)
 {
     char how[64] = "an unknown status";
@@ -340,8 +293,10 @@ static void explain(const struct forkserver *server, const int *status, char *bu
         reap_describe(*status, how, sizeof(how));
     if (server->error[0] != '\0')
         snprintf(buffer, size, "%s", server->error);
-    else
+    else if (server->up_at > 0)
         snprintf(buffer, size, "it exited with '%s'", how);
+    else
+        snprintf(buffer, size, "%s exited with '%s' before it said HELLO", program_of(server), how);
 }
 
 static bool was_killed(const struct forkserver *server, const int *status)
@@ -375,16 +330,27 @@ void forkserver_exited(struct forkserver *server, const int *status)
     pool_settle(pool);
 }
 
+static void never_greeted(struct forkserver *server)
+{
+    char why[512];
+    if (server->hung_up)
+        snprintf(why, sizeof(why), "%s closed its socket without HELLO", program_of(server));
+    else
+        snprintf(why, sizeof(why), "%s did not say HELLO within %g s", program_of(server),
+                 server->pool->config.load_timeout);
+    forkserver_kill(server, why);
+}
+
 void forkserver_expired(struct forkserver *server, double now)
 {
     if (server->state == SERVER_STARTING)
         forkserver_listen(server);
     if (server->deadline <= 0 || server->deadline > now)
         return;
-    char why[64];
-    snprintf(why, sizeof(why), "it was not ready within %g s", server->pool->config.load_timeout);
     if (server->state == SERVER_DYING)
         forkserver_exited(server, NULL);
+    else if (server->state == SERVER_STARTING)
+        never_greeted(server);
     else
-        forkserver_kill(server, server->state == SERVER_STARTING ? why : NULL);
+        forkserver_kill(server, NULL);
 }

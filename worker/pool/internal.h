@@ -8,7 +8,8 @@
  * pool.c decides how it all starts and stops, dispatch.c who is next, slot.c how many children
  * there are and which numbers they have, run.c what becomes of a job in a child, ahead.c which jobs
  * wait there. child.c and forkserver.c are one process each, link.c a socket, limits.c time, reap.c
- * orphans, backlog.c what a busy forkserver is to be told. Nothing here waits.
+ * orphans, launch.c fork and exec, backlog.c what a busy forkserver is to be told. Nothing here
+ * waits.
  *
  * Children, forkservers and all their memory are freed in the close callbacks of libuv alone, so
  * that any callback may end any process while a list is being walked. */
@@ -86,7 +87,8 @@ enum server_state {
     SERVER_DYING,
 };
 
-enum { SERVER_ERROR_SIZE = 2048 };
+/* A traceback may be long; a notice is not: whoever logs it has lines in mind. */
+enum { SERVER_ERROR_SIZE = 16 * 1024, ACCOUNT_SIZE = 3072 };
 
 struct forkserver {
     struct pool *pool;
@@ -96,6 +98,7 @@ struct forkserver {
     struct backlog backlog;
     double deadline; /* 0: none */
     double up_at;
+    bool hung_up;                  /* before HELLO: it has a moment to end by itself */
     bool looks_ahead;              /* its children know the claim page */
     char error[SERVER_ERROR_SIZE]; /* why it failed: its own account, or ours; "" */
 };

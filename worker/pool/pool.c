@@ -9,7 +9,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "worker/pool/account.h"
 #include "worker/pool/ahead.h"
 #include "worker/pool/child.h"
 #include "worker/pool/death.h"
@@ -38,7 +40,7 @@ double pool_now(void)
 
 void pool_notice(struct pool *pool, enum pool_severity severity, const char *format, ...)
 {
-    char text[SERVER_ERROR_SIZE + 256];
+    char text[ACCOUNT_SIZE + 512];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof(text), format, arguments);
@@ -307,6 +309,7 @@ static void restart_server(struct pool *pool)
 
 void pool_server_lost(struct pool *pool, const char *why, double lived, bool killed)
 {
+    char account[ACCOUNT_SIZE];
     if (pool_stopping(pool))
         return;
     if (!pool->greeted && (!killed || pool->server_restart.step >= FIRST_STARTS_MAX)) {
@@ -318,7 +321,8 @@ void pool_server_lost(struct pool *pool, const char *why, double lived, bool kil
         restart_succeeded(&pool->server_restart);
     restart_failed(&pool->server_restart, pool_now());
     limits_watch(pool, pool->server_restart.due);
-    pool_notice(pool, POOL_ERROR, "The forkserver is gone and will be replaced: %s", why);
+    account_keep((struct text){why, strlen(why)}, account, sizeof(account));
+    pool_notice(pool, POOL_ERROR, "The forkserver is gone and will be replaced: %s", account);
 }
 
 void pool_settle(struct pool *pool)
