@@ -3,8 +3,9 @@
 keeps a journal of all that it is told.
 
 The first argument of a task is what becomes of it: a report, or a word (`hold`, `die`). Its header
-`records` says the same of the records of its end, one word each: `store` (and so is each beyond
-them), `publish`, `fail`, `die`, `hold`. What holds does so until the journal has a neighbour `.go`.
+`records` says the same of the records of its end, one text each: `store` (and so is each beyond
+them), `publish`, `fail`, `die`, with `hold` before it or alone. What holds does so until the journal
+has a neighbour `.go`.
 """
 
 import json
@@ -54,11 +55,11 @@ def record(request):
     number = count_records(request["id"])
     note(what="record", request=request)
     word = words[number] if number < len(words) else "store"
-    if word == "die":
-        os._exit(9)
-    if word == "hold":
+    if "hold" in word:
         hold()
-    if word == "fail":
+    if "die" in word:
+        os._exit(9)
+    if "fail" in word:
         return {"state": "FAILURE", "exception": "OSError('no backend')"}, b""
     document = json.dumps({"task_id": request["id"], "status": "RECORDED"})
     return {"state": "SUCCESS"}, document.encode() if word == "publish" else b""
@@ -70,7 +71,7 @@ def run(request, body):
     note(what="run", request=request, body=body)
     if fate == "hold":
         hold()
-    if fate == "die" or (fate == "die once" and not request["delivery_info"]["redelivered"]):
+    if fate == "die":
         os._exit(3)
     if isinstance(fate, dict) and request["delivery_info"]["redelivered"]:
         fate = fate.get("then", fate)

@@ -255,6 +255,23 @@ def test_redelivery_attaches_to_the_record_under_way(rabbitmq: RabbitMQ, site: S
     assert (site.runs(one), len(site.records(one))) == (1, 1)
 
 
+def test_record_that_waits_for_a_child_outlives_the_connection(
+        rabbitmq: RabbitMQ, site: Site, broker_url: str) -> None:
+    with Proxy(rabbitmq.port) as proxy:
+        running = site.worker(concurrency=1, url=proxy.url(broker_url))
+        one = site.send("limited", "hold")
+        two = site.send("plain", "hold")
+        site.wait_runs(two)
+        proxy.cut()
+        for waiting in (one, two):
+            running.wait_log(rf"\[{waiting}\] was redelivered: attached to its run")
+        assert not site.records(one)
+        site.let_go()
+        site.wait_record(one)
+        site.wait_settled(running)
+    assert (site.runs(one), len(site.records(one))) == (1, 1)
+
+
 def is_finished(running: Worker) -> bool:
     """True if the worker holds a task that ended while it was offline."""
     running.signal(signal.SIGUSR1)
@@ -291,9 +308,10 @@ def test_task_over_its_limit_is_recorded_during_a_warm_stop(site: Site) -> None:
     site.wait_settled(site.worker())
 
 
-def test_warm_stop_waits_for_the_record(site: Site, replies: Replies) -> None:
+@pytest.mark.parametrize("end", ["store", "fail", "die"])
+def test_warm_stop_waits_for_the_record(end: str, site: Site) -> None:
     running = site.worker(concurrency=1)
-    one = site.send("early_limited", "hold", records=["hold"], reply_to=replies.queue)
+    one = site.send("early_limited", "hold", records=[f"hold {end}"])
     site.wait_record(one)
     running.signal(signal.SIGTERM)
     running.wait_log("Warm shutdown")
@@ -302,6 +320,7 @@ def test_warm_stop_waits_for_the_record(site: Site, replies: Replies) -> None:
     site.let_go()
     assert running.wait(10) == 0
     assert "not recorded" not in running.read_log()
+    assert len(site.records(one)) == (1 if end == "store" else 2)
 
 
 def test_cold_stop_tells_what_was_not_recorded(site: Site) -> None:
