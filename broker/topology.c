@@ -315,8 +315,8 @@ void topology_describe(const struct topology *topology, int code, const char *se
     for (size_t i = 0; i < ARRAY_LEN(advice); i++)
         if (advice[i].code == code && strstr(server_text, advice[i].word))
             hint = advice[i].text;
-    snprintf(ret, size, "Cannot %s %s '%s': %s%s%s%s",
-             step == TOPOLOGY_IDLE ? "declare" : steps[step].verb,
+    bool plain = step == TOPOLOGY_IDLE || (step == TOPOLOGY_EXCHANGE && !item->queue);
+    snprintf(ret, size, "Cannot %s %s '%s': %s%s%s%s", plain ? "declare" : steps[step].verb,
              item->queue ? "queue" : "exchange",
              item->queue ? item->queue->name : item->exchange->name, server_text, *hint ? " (" : "",
              hint, *hint ? ")" : "");

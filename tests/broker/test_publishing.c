@@ -160,15 +160,24 @@ static void gives_up_on_a_queue_with_other_arguments(void **state)
 
 static void gives_up_on_an_exchange_of_another_type(void **state)
 {
-    static const struct broker_exchange exchange = {.name = "amq.direct", .type = "topic"};
+    static const struct broker_exchange exchanges[] = {
+        {.name = "amq.direct", .type = "topic"}, /* the server's own are not declared */
+        {.name = "p-direct", .type = "topic"},
+    };
+    amqp_connection_state_t peer = peer_open();
+    assert_non_null(amqp_exchange_declare(peer, 1, amqp_cstring_bytes("p-direct"),
+                                          amqp_cstring_bytes("direct"), 0, 1, 0, 0,
+                                          amqp_empty_table));
     struct session *session = session_new(node_url());
     (void)state;
-    session->config.exchanges = &exchange;
-    session->config.exchange_count = 1;
+    session->config.exchanges = exchanges;
+    session->config.exchange_count = ARRAY_LEN(exchanges);
     session_start(session);
     UNTIL(session, session->failed[0]);
-    assert_non_null(strstr(session->failed, "exchange 'amq.direct'"));
+    assert_non_null(strstr(session->failed, "Cannot declare exchange 'p-direct': "));
     session_end(session);
+    amqp_exchange_delete(peer, 1, amqp_cstring_bytes("p-direct"), 0);
+    peer_close(peer);
 }
 
 static void gives_up_when_the_login_is_refused(void **state)
