@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The second half of scripts/quickstart: a broker, a worker, the stock client, and a burst."""
+"""The second half of scripts/quickstart: a broker, workers for C and Python, their clients, bursts."""
 
 from __future__ import annotations
 
+import os
 import shlex
+import subprocess
 import sys
 
 from celery import Celery
@@ -19,6 +21,9 @@ from support.worker import ROOT, BaseWorker, Worker
 BUILD = ROOT / "build" / "release"
 BURST = 20000
 BURST_QUEUE = "burst"
+PYTHON = "/usr/bin/python3"
+EXAMPLE = ROOT / "examples" / "python"
+CLIENT_SECONDS = 60
 # A task, its arguments, and what its result must look like (None: anything).
 CALLS: list[tuple[str, tuple[object, ...], str | None]] = [
     ("example.add", (2, 3), "5"),
@@ -53,13 +58,33 @@ def burst(broker: RabbitMQ) -> measure.Rate:
         return measure.throughput(client, BURST_QUEUE, worker, BURST)
 
 
+def celery_app(broker: RabbitMQ) -> None:
+    """The example app as it is, with its own client."""
+    url = broker.url_of(broker.new_vhost())
+    env = {"CELERY_BROKER_URL": url, "CELERY_RESULT_BACKEND": "rpc://",
+           "PROJ_JOURNAL": str(broker.folder / "journal"), "PYTHONDONTWRITEBYTECODE": "1"}
+    worker = Worker(url, "--workdir", str(EXAMPLE), "--python", PYTHON, app="proj", env=env,
+                    build=BUILD)
+    print(f"starting a worker for a Celery app:\n  {shown(worker)}")
+    with worker:
+        print("running its client, examples/python/client.py:", flush=True)
+        done = subprocess.run([PYTHON, "client.py"], cwd=EXAMPLE, env={**os.environ, **env},
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=CLIENT_SECONDS, check=False)
+        for line in done.stdout.splitlines():
+            if not line.startswith(" "):  # the indented ones are details
+                print(f"  {line}")
+        if done.returncode != 0 or "add: SUCCESS 5" not in done.stdout:
+            raise RuntimeError(f"its client failed:\n{done.stderr}\n{worker.read_log()}")
+
+
 def tour() -> None:
     """All of it, in order."""
     print("starting a RabbitMQ of our own ...", flush=True)
     with RabbitMQ() as broker:
         print(f"  {broker.url}")
         worker = Worker(broker.url, build=BUILD)
-        print(f"starting the worker:\n  {shown(worker)}")
+        print(f"starting a worker for tasks in C:\n  {shown(worker)}")
         with worker, celery_client(broker.url) as client:
             print("sending tasks with the stock Celery client:")
             for task, args, expected in CALLS:
@@ -68,6 +93,7 @@ def tour() -> None:
         rate = burst(broker)
         print(f"  {rate.tasks_per_second:,.0f} tasks/s, "
               f"{rate.cpu_microseconds_per_task:.1f} us of CPU a task")
+        celery_app(broker)
 
 
 def main() -> int:
@@ -78,7 +104,7 @@ def main() -> int:
     leave_on_signals()
     try:
         tour()
-    except (RuntimeError, Timeout, NoResult) as error:
+    except (RuntimeError, Timeout, NoResult, subprocess.TimeoutExpired) as error:
         print(f"quickstart failed: {error}", file=sys.stderr)
         return 1
     print("everything is stopped; the same for yourself: examples/ and README.md")
