@@ -27,7 +27,8 @@ PACKAGE = Path(os.environ.get("CELERIAC_TEST_PACKAGE", ROOT / "worker/runtime/py
 PYTHON = os.environ.get("CELERIAC_TEST_PYTHON", "/usr/bin/python3")
 
 
-def write_files(folder: Path, files: Mapping[str, str] | None = None, **modules: str) -> Path:
+def write_files(folder: Path, files: Mapping[str, str] | None = None, /,
+                **modules: str) -> Path:
     """Write modules, named as files without .py (`package/__init__`); indented as one likes."""
     for name, text in {**(files or {}), **modules}.items():
         path = folder / f"{name}.py"
@@ -39,8 +40,8 @@ def write_files(folder: Path, files: Mapping[str, str] | None = None, **modules:
 class Python:
     """A forkserver with an app, and its children.
 
-    `options` are arguments of the forkserver as celeriac gives them, `environment` is added to ours,
-    and what is None there is taken away.
+    `options` are arguments of the forkserver as celeriac gives them, `environment` is added to
+    ours, and what is None there is taken away.
     """
 
     def __init__(self, app: str, folder: Path, *options: str, loglevel: str = "INFO",

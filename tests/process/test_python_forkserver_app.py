@@ -42,7 +42,8 @@ def tasks(name: str, folder: Path, *options: str,
                                    "package.sub:app", "attribute", "anything"])
 def test_finds_the_app_by(tmp_path: Path, named: str) -> None:
     write_files(
-        tmp_path,
+        tmp_path, {"package/__init__": "", "package/celery": app_text("app", "package"),
+                   "package/sub": app_text("app", "sub")},
         module=app_text("app", "module") + APP.format(name="application", main="application")
         + APP.format(name="other", main="other") + """
     def make():
@@ -50,8 +51,6 @@ def test_finds_the_app_by(tmp_path: Path, named: str) -> None:
         made.task(add, name="made.add")
         return made
 """,
-        files={"package/__init__": "", "package/celery": app_text("app", "package"),
-               "package/sub": app_text("app", "sub")},
         attribute=app_text("celery", "attribute"), anything=app_text("whatever", "anything"))
     found = {"module": "module.add", "module:application": "application.add",
              "module:make": "made.add", "module.other": "other.add", "package": "package.add",

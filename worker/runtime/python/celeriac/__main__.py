@@ -10,8 +10,8 @@ PYTHON_OLDEST = (3, 8)
 
 
 def _load_package():
-    """Make us importable as `celeriac`, and our files by no shorter name: an app has an `app.py` and
-    a `settings.py` of its own."""
+    """Make us importable as `celeriac`, and our files by no shorter name: an app has a `worker.py`
+    and a `settings.py` of its own."""
     import importlib.util
     if sys.path and os.path.abspath(sys.path[0]) == HERE:
         del sys.path[0]

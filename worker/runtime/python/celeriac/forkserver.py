@@ -4,13 +4,13 @@ what is closed in the child first."""
 
 import contextlib
 import os
-import select
 import signal
 import socket
 import sys
 import time
 import traceback
 import warnings
+from select import POLLIN, poll  # as they are before an app patches them
 
 from celeriac import child, failure, inherit, system, wire
 from celeriac.children import Children
@@ -47,17 +47,17 @@ class Forkserver:
         return 0
 
     def _serve(self):
-        poll = select.poll()
-        poll.register(self._channel.fileno(), select.POLLIN)
-        poll.register(self._wakeup[0], select.POLLIN)
+        polled = poll()
+        polled.register(self._channel.fileno(), POLLIN)
+        polled.register(self._wakeup[0], POLLIN)
         while self._goes_on():
-            for descriptor, _ in poll.poll(self._timeout()):
+            for descriptor, _ in polled.poll(self._timeout()):
                 if descriptor == self._wakeup[0]:
                     self._on_child_signal()
                 elif self._channel.fill():
                     self._handle_frames()
                 else:
-                    poll.unregister(descriptor)
+                    polled.unregister(descriptor)
                     self._on_leave()
 
     def _goes_on(self):

@@ -56,24 +56,33 @@ class Signals:
     def _task_unknown(self, arguments):
         request = arguments["request"]
         signals.task_unknown.send(
-            sender=self._consumer, message=_message(arguments), exc=KeyError(request["task"]),
-            name=request["task"], id=request["id"])
+            sender=self._consumer, message=self._message(arguments),
+            exc=KeyError(request["task"]), name=request["task"], id=request["id"])
 
     def _task_rejected(self, arguments):
         reason = arguments.get("reason")
         signals.task_rejected.send(
-            sender=self._consumer, message=_message(arguments),
+            sender=self._consumer, message=self._message(arguments),
             exc=InvalidTaskError(reason) if reason else None)
 
     def _request(self, arguments):
         """Celery's Request, as its strategy makes it."""
-        app, message = self._worker.app, _message(arguments)
-        message.accept = prepare_accept_content(app.conf.accept_content)
+        app, message = self._worker.app, self._message(arguments)
         body, headers, decoded, utc = _open(app, message)
         task = app.tasks[headers["task"]]
         return symbol_by_name(task.Request)(
             message, app=app, hostname=self._worker.hostname, task=task, body=body,
             headers=headers, decoded=decoded, utc=utc)
+
+    def _message(self, arguments):
+        """The kombu message that would have come in; it is on no channel."""
+        request = arguments["request"]
+        properties = request.get("properties") or {}
+        return Message(
+            body=arguments.get("body"), content_type=properties.get("content_type"),
+            content_encoding=properties.get("content_encoding"), properties=properties,
+            delivery_info=request.get("delivery_info"), headers=request.get("headers"),
+            accept=prepare_accept_content(self._worker.app.conf.accept_content))
 
 
 _DELIVERIES = {
@@ -93,13 +102,3 @@ def _open(app, message):
     if "args" in payload:
         return hybrid_to_proto2(message, payload)
     return message.body, message.headers, False, app.uses_utc_timezone()
-
-
-def _message(arguments):
-    """The kombu message that would have come in; it is on no channel."""
-    request = arguments["request"]
-    properties = request.get("properties") or {}
-    return Message(
-        body=arguments.get("body"), content_type=properties.get("content_type"),
-        content_encoding=properties.get("content_encoding"), properties=properties,
-        delivery_info=request.get("delivery_info"), headers=request.get("headers"))

@@ -43,14 +43,16 @@ def warn(app):
 
 
 def warn_of_threads():
-    """A fork copies the thread that forks, and the locks of all others as they are."""
+    """A fork copies the thread that forks, and the locks of all others as they are. Threads that
+    Python does not know are those of libraries such as BLAS, which expect forks."""
     count, names = system.other_threads()
-    if count:
+    if names:
         logger.warning(
-            "the app has started %d thread%s while it was imported%s: no child will have %s, and "
+            "the app has started threads while it was imported (%s): no child will have them, and "
             "what a thread holds at a fork stays locked in the child. With --no-preload every "
-            "child imports the app itself", count, "s" if count > 1 else "",
-            f" ({', '.join(names)})" if names else "", "them" if count > 1 else "it")
+            "child imports the app itself", ", ".join(names))
+    elif count:
+        logger.debug("libraries of the app have started %d threads: no child will have them", count)
 
 
 def _warn_of_transport(conf):
