@@ -36,6 +36,9 @@ class Records:
 
     def fail(self, request, triple, einfo):
         """The task has failed with an exception, and nobody has stored that yet."""
+        if request["task"] not in self._app.tasks:
+            self._unknown(request)
+            return
         subject = self._request(request, triple)
         with _settled(subject.task):
             subject.on_failure(einfo)
@@ -79,7 +82,7 @@ class Records:
         subject._announce_revoked(record["reason"], record["terminated"], record.get("signum"),
                                   record["expired"])
 
-    def _unknown(self, request, _body, _record):
+    def _unknown(self, request, _body=None, _record=None):
         """What Consumer.on_unknown_task stores. Its signal is the forkserver's."""
         headers, properties = request["headers"], request["properties"]
         subject = Bunch(

@@ -126,13 +126,14 @@ class Stream:
         packed = self._pack(elements)
         self._send(_length.pack(len(packed)) + packed)
 
-    def send_result(self, *elements):
-        """Write a RESULT, whose last element may be large: for that no buffer is kept."""
-        if len(elements[-1]) < READ_SIZE:
-            packed = self._pack((RESULT,) + elements)
+    def send_result(self, job, flags, resident_kib, report, document):
+        """Write a RESULT. No buffer is kept for a large document."""
+        elements = (RESULT, job, flags, resident_kib, report, document)
+        if len(document) < READ_SIZE:
+            packed = self._pack(elements)
             self._send(_length.pack(len(packed)) + packed)
         else:
-            self._send(pack(RESULT, *elements))
+            self._send(pack(*elements))
 
     def receive(self):
         """The next frame as a list, waiting for it; None at the end of the stream."""
