@@ -162,17 +162,23 @@ static const struct {
     amqp_method_number_t answers[2];
     bool per_binding;
 } steps[] = {
-    [TOPOLOGY_OPEN] = {"open a channel for", open_channel, {AMQP_CHANNEL_OPEN_OK_METHOD}},
-    [TOPOLOGY_EXCHANGE] = {"declare the exchange of",
-                           declare_exchange,
-                           {AMQP_EXCHANGE_DECLARE_OK_METHOD},
-                           true},
-    [TOPOLOGY_QUEUE] = {"declare", declare_queue, {AMQP_QUEUE_DECLARE_OK_METHOD}},
-    [TOPOLOGY_BIND] = {"bind",
-                       bind_item,
-                       {AMQP_QUEUE_BIND_OK_METHOD, AMQP_EXCHANGE_BIND_OK_METHOD},
-                       true},
-    [TOPOLOGY_PURGE] = {"purge", purge_queue, {AMQP_QUEUE_PURGE_OK_METHOD}},
+    [TOPOLOGY_OPEN] = {.verb = "open a channel for",
+                       .send = open_channel,
+                       .answers = {AMQP_CHANNEL_OPEN_OK_METHOD}},
+    [TOPOLOGY_EXCHANGE] = {.verb = "declare the exchange of",
+                           .send = declare_exchange,
+                           .answers = {AMQP_EXCHANGE_DECLARE_OK_METHOD},
+                           .per_binding = true},
+    [TOPOLOGY_QUEUE] = {.verb = "declare",
+                        .send = declare_queue,
+                        .answers = {AMQP_QUEUE_DECLARE_OK_METHOD}},
+    [TOPOLOGY_BIND] = {.verb = "bind",
+                       .send = bind_item,
+                       .answers = {AMQP_QUEUE_BIND_OK_METHOD, AMQP_EXCHANGE_BIND_OK_METHOD},
+                       .per_binding = true},
+    [TOPOLOGY_PURGE] = {.verb = "purge",
+                        .send = purge_queue,
+                        .answers = {AMQP_QUEUE_PURGE_OK_METHOD}},
 };
 
 bool topology_init(struct topology *topology, size_t room)
