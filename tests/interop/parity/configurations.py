@@ -29,13 +29,10 @@ CONFIGURATIONS = {
     "rpc": Configuration("Rpc", app=f"{APP}.celery", backend="rpc", concurrency=2,
                          env={"PARITY_SIGNALS": "few"}),
     "extended": Configuration("Extended", app=f"{APP}.celery:app", concurrency=2),
-    "pickle": Configuration("Pickle", app=f"{APP}.celery:make_app", concurrency=2),
+    "pickle": Configuration("Pickle", app=f"{APP}.celery:app", killed=True),
     "custom": Configuration("Custom", backend="", concurrency=2),
     "limits": Configuration("Plain", concurrency=6),
-    "defaults": Configuration("Limits", args=("--time-limit", "30"), concurrency=2),
-    "recycle": Configuration("Plain", args=("--max-tasks-per-child", "2"), concurrency=1),
-    "lost": Configuration("Plain"),
     # celeriac's defaults, against Celery with the settings that are these.
-    "late": Configuration("Late", celeriac_args=(), concurrency=2),
-    "killed": Configuration("Plain", concurrency=2, killed=True),
+    "late": Configuration("Late", celeriac_args=(), args=("--time-limit", "30"), concurrency=3),
+    "recycle": Configuration("Plain", args=("--max-tasks-per-child", "2"), concurrency=1),
 }

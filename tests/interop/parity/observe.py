@@ -28,13 +28,15 @@ CHANCE = (
     (re.compile(r"/\S*celeriac-parity-\w+-\w+"), "<folder>"),
     (re.compile(r"amqp://[^\s/]*/\w+"), "<broker>"),
     (re.compile(r"redis://[^\s/]*/\d+"), "<redis>"),
+    (re.compile(r" Job: \d+\b"), ""),
     (re.compile(r"\bpid[:=] ?\d+"), "pid:<pid>"),
     (re.compile(r"datetime\.datetime\([^)]*\)+"), "<time>"),
 )
-NUMBERS = {"pid": "<pid>", "worker_pid": "<pid>", "timestamp": "<time>"}
-# One log entry: its first line has a stamp or one of our formats in front.
+NUMBERS = {"pid": "<pid>", "worker_pid": "<pid>", "timestamp": "<time>", "expiration": "<ms>"}
+# One log entry: its first line has a stamp or one of our formats in front, or was just printed.
 LOG_START = re.compile(
-    r"^(\[\d{4}-\d\d-\d\d |main\||task\||real output of )", re.MULTILINE)
+    r"^(\[\d{4}-\d\d-\d\d |main\||task\||worker: |"
+    r"(printed by|two lines by|second of|error by|written by|real output of) )", re.MULTILINE)
 
 
 class Names:
@@ -183,15 +185,20 @@ class Observations:
             for one in self._messages if one.direction == "deliver")
 
     def _journal(self) -> dict[str, list[Any]]:
-        """For each task and kind of process, what was noted, in its order."""
+        """For each task and kind of process, what was noted, in its order.
+
+        Of pool processes only what they note, not how many they are.
+        """
         sequences: dict[tuple[Any, ...], list[Any]] = defaultdict(list)
         for record in self._side.records:
             if record["role"] != "client":
                 owner = self._owner(record["id"], record["root"])
-                key = record["id"] if owner else record["event"]
                 run = record.pop("run")
+                record["pid"] = "<pid>"
+                key = record["id"] if owner else json.dumps(record, sort_keys=True)
                 sequences[owner, key, record["role"], run].append(record)
-        return self._group((key[0], sequence) for key, sequence in sequences.items())
+        return self._group((key[0], sequence if key[0] else sequence[0])
+                           for key, sequence in sequences.items())
 
     def _log(self) -> dict[str, list[Any]]:
         starts = [match.start() for match in LOG_START.finditer(self._side.log)]

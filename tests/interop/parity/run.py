@@ -68,11 +68,19 @@ class Run:
         journal.note("claim", task_id, case=self.name)
         return task_id
 
-    def noted(self, event: str, task_id: str, count: int = 1) -> None:
-        """Wait until the journal has an event of a task."""
-        self.until(lambda: count <= sum(
-            1 for record in self._tail.records()
-            if record["event"] == event and record["id"] == task_id), f"{event} of {task_id}")
+    def noted(self, event: str, task_id: str, count: int = 1) -> Any:
+        """Wait until the journal has an event of a task so many times; the last record."""
+        def seen() -> Any:
+            found = [one for one in self._tail.records()
+                     if one["event"] == event and one["id"] == task_id]
+            return len(found) >= count and found[-1]
+
+        return self.until(seen, f"{event} of {task_id}")
+
+    def noted_of(self, event: str, field: str, value: str) -> None:
+        """Wait until the journal has an event with this value in a field."""
+        self.until(lambda: any(record["event"] == event and record.get(field) == value
+                               for record in self._tail.records()), f"{event} of {value}")
 
     def noted_in_all(self, event: str, count: int) -> None:
         """Wait until the journal has so many events of all tasks of this case."""
@@ -95,6 +103,13 @@ class Run:
         self.noted_in_all("task_postrun", count)
         return found
 
+    def failed_over(self, result: AsyncResult) -> Any:
+        """Wait for a failure, and for its error callback (tasks.old_errback)."""
+        found = self.tree(result)
+        self.noted_of("old errback", "failed", result.id)
+        self.noted_in_all("task_postrun", 1)
+        return found
+
     def wait(self, result: ResultBase) -> None:
         """Wait for a result or a group of them."""
         if self._rpc and not isinstance(result, GroupResult):
@@ -108,9 +123,14 @@ class Run:
     def tree(self, result: ResultBase) -> Any:
         """A result with its parents and children, each when it is ready."""
         self.wait(result)
+        if result.id:
+            self.claim(result.id)
         if isinstance(result, GroupResult):
             return {"group": [self.tree(one) for one in result.results],
                     "parent": self.tree(result.parent) if result.parent else None}
+        if self._rpc:  # each result message can be read once
+            return {"state": result.state, "result": journal.plain(result.result),
+                    "traceback": result.traceback, "children": len(result.children or [])}
         found = {
             "id": result.id, "state": result.state, "result": journal.plain(result.result),
             "traceback": result.traceback,

@@ -25,9 +25,11 @@ GRAVEYARD = "graveyard"
 TAP = "tap"
 READY_SECONDS = 60.0
 CLIENT_SECONDS = 100.0
+QUIET_SECONDS = 10.0
 STOP_SECONDS = 30.0
 # Where RabbitMQ publishes a copy of each message it takes or hands out, once told to.
 TRACE_EXCHANGE = "amq.rabbitmq.trace"
+_BEGIN = time.monotonic()
 
 
 class Side:
@@ -46,6 +48,7 @@ class Side:
         self.dead: list[amqp.Message] = []
         self.left: dict[str, int] = {}
         self.documents: dict[str, bytes] = {}
+        self.laps: list[str] = []
         self.status: int | None = None
         self._configuration = configuration
         self._broker = broker
@@ -57,34 +60,44 @@ class Side:
         try:
             with Client(self._broker) as tap:
                 self._prepare(tap)
-                yield from self._run()
+                yield from self._run(tap)
                 self._collect(tap)
         except (Timeout, RuntimeError, OSError, ValueError, amqp.exceptions.AMQPError) as error:
             self.failure = f"{type(error).__name__}: {error}\n{self._read('worker.log')[-4000:]}"
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
 
+    def lap(self, what: str) -> None:
+        """Remember when something was reached."""
+        self.laps.append(f"{what} {time.monotonic() - _BEGIN:.1f}")
+
     def _prepare(self, tap: Client) -> None:
         tap.declare(TAP)
         tap.channel.queue_bind(TAP, TRACE_EXCHANGE, "#")
         tap.declare(GRAVEYARD)
 
-    def _run(self) -> Iterator[None]:
+    def _run(self, tap: Client) -> Iterator[None]:
+        self.lap("started")
         worker = Process(self._command(), self._folder / "worker.log", self._environment(),
                          self._folder)
         client: Process | None = None
         try:
             yield from _until(lambda: self._ready(worker), READY_SECONDS, "ready worker")
+            self.lap("ready")
             client = Process([PYTHON, "-m", "interop.parity.client", self.name, *self.cases],
                              self._folder / "client.log",
                              self._environment(PARITY_ROLE="client"), self._folder)
             yield from _until(lambda: client.poll() is not None, CLIENT_SECONDS, "end of client")
+            self.lap("client done")
+            yield from _until(lambda: not any(self._waiting(tap).values()), QUIET_SECONDS,
+                              "empty queues")
             if self._configuration.killed:
                 worker.kill()
             else:
                 worker.signal(signal.SIGTERM)
             yield from _until(lambda: worker.poll() is not None, STOP_SECONDS, "end of worker")
             self.status = worker.poll()
+            self.lap("stopped")
         finally:
             worker.kill()
             if client:
@@ -122,7 +135,7 @@ class Side:
         self.records = [json.loads(line) for line in self._read("journal").splitlines()]
         self.trace = _drain(tap, TAP)
         self.dead = _drain(tap, GRAVEYARD)
-        self.left = {queue: tap.counts(queue)[0] for queue in self._queues()}
+        self.left = self._waiting(tap)
         self.documents = self._stored()
 
     def _read(self, name: str) -> str:
@@ -140,6 +153,10 @@ class Side:
         if self._configuration.settings == "Main":
             return ["celery", "orders", "audit", "odd", "ranked"]
         return ["celery"]
+
+    def _waiting(self, tap: Client) -> dict[str, int]:
+        """How many messages each queue of the worker has ready."""
+        return {queue: tap.counts(queue)[0] for queue in self._queues()}
 
     def _stored(self) -> dict[str, bytes]:
         """What the result backend holds: key to value."""

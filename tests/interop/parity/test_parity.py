@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import subprocess
 from typing import Any, Iterator
 
@@ -25,9 +26,11 @@ from support.worker import TESTS
 
 # Case "" is the worker itself: its signals, its log, what it leaves.
 WORKER = "worker"
-AT_ONCE = 8
+AT_ONCE = 6
 TRACE = "lists:foreach(fun(V) -> rabbit_trace:start(V) end, [%s])."
 LIMIT = 200
+# Says on stdout when each worker was ready, and so on.
+SHOW_TIMES = bool(os.environ.get("CELERIAC_PARITY_TIMES"))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -69,6 +72,10 @@ def sides(request: pytest.FixtureRequest,
         rabbitmq.ctl("eval", TRACE % ", ".join(f'<<"{vhost}">>' for vhost in vhosts))
         run_all([side for pair in found.values() for side in pair], AT_ONCE)
     yield found
+    if SHOW_TIMES:
+        for pair in found.values():
+            for side in pair:
+                print(side.worker, side.name, ", ".join(side.laps))
 
 
 @pytest.fixture(scope="session")

@@ -15,8 +15,3 @@ app = Celery("parity", include=[f"{BASE}.included"])
 app.config_from_object(f"{BASE}.settings:{os.environ.get('PARITY_SETTINGS', 'Plain')}")
 app.autodiscover_tasks([f"{BASE}.found"])
 watch_all()
-
-
-def make_app() -> Celery:
-    """The app, for `-A module:factory`."""
-    return app

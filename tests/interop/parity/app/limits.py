@@ -27,21 +27,21 @@ def work(seconds: float) -> str:
     return "done"
 
 
-@app.task(base=Remembering, soft_time_limit=0.5)
+@app.task(base=Remembering, soft_time_limit=1)
 def soft_limited(seconds: float) -> str:
     """A soft limit of the task."""
     _work(seconds)
     return "done"
 
 
-@app.task(base=Remembering, time_limit=1)
+@app.task(base=Remembering, time_limit=1.5)
 def hard_limited(seconds: float) -> str:
     """A hard limit of the task."""
     _work(seconds)
     return "done"
 
 
-@app.task(base=Remembering, soft_time_limit=0.5, time_limit=20)
+@app.task(base=Remembering, soft_time_limit=1, time_limit=20)
 def cleans_up(seconds: float) -> str:
     """Handles its soft limit."""
     try:
@@ -51,7 +51,7 @@ def cleans_up(seconds: float) -> str:
     return "done"
 
 
-@app.task(base=Remembering, soft_time_limit=0.5, time_limit=1.5)
+@app.task(base=Remembering, soft_time_limit=1, time_limit=2.5)
 def ignores_soft(seconds: float) -> str:
     """Handles its soft limit and goes on for too long."""
     try:
@@ -62,7 +62,7 @@ def ignores_soft(seconds: float) -> str:
     return "done"
 
 
-@app.task(bind=True, base=Remembering, soft_time_limit=0.5, default_retry_delay=0, max_retries=1)
+@app.task(bind=True, base=Remembering, soft_time_limit=1, default_retry_delay=0, max_retries=1)
 def retries_when_late(self: Task, seconds: float) -> Any:
     """Tries again after its soft limit."""
     try:
@@ -72,21 +72,21 @@ def retries_when_late(self: Task, seconds: float) -> Any:
     return self.request.retries
 
 
-@app.task(base=Remembering, time_limit=1, acks_late=True)
+@app.task(base=Remembering, time_limit=1.5, acks_late=True)
 def hard_late(seconds: float) -> str:
     """A hard limit, acknowledged late."""
     _work(seconds)
     return "done"
 
 
-@app.task(base=Remembering, time_limit=1, ignore_result=True)
+@app.task(base=Remembering, time_limit=1.5, ignore_result=True)
 def hard_ignored(seconds: float) -> str:
     """A hard limit whose failure is not stored."""
     _work(seconds)
     return "done"
 
 
-@app.task(base=Requested, soft_time_limit=0.5, time_limit=1.5)
+@app.task(base=Requested, soft_time_limit=1, time_limit=2.5)
 def requested_limits(seconds: float) -> str:
     """Its request is told of both limits."""
     try:

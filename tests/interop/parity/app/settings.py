@@ -92,16 +92,11 @@ class Custom(Plain):
 
 
 class Late(Plain):
-    """The acks that celeriac has by default."""
+    """The acks that celeriac has by default, and limits by settings."""
 
     task_acks_late = True
     task_reject_on_worker_lost = True
     task_queues = (Queue("celery", Exchange("celery"), routing_key="celery",
                          queue_arguments=BURY),)
-
-
-class Limits(Plain):
-    """Limits by settings."""
-
     task_time_limit = 20
-    task_soft_time_limit = 1
+    task_soft_time_limit = 2

@@ -88,8 +88,8 @@ CASES = {
     "group of groups": lambda run: group(group(add.s(1, 1), add.s(1, 1)), add.s(1, 1))(),
     "group of chains": lambda run: group(add.s(1, 1) | add.s(1), add.s(1, 1) | add.s(1))(),
     "chord whose header fails": lambda run: chord([add.s(2, 2), fail.s("header")])(total.s()),
-    "chord error callback": _settled(3, lambda: chord([add.s(2, 2), fail.s("header")])(
-        total.s().on_error(tasks.old_errback.s()))),
+    "chord error callback": lambda run: run.failed_over(
+        chord([add.s(2, 2), fail.s("header")])(total.s().on_error(tasks.old_errback.s()))),
     "chord whose body fails": _settled(3, lambda: chord([add.s(2, 2), add.s(2, 2)])(fail.si("b"))),
     "chord with retries": _settled(6, lambda: chord(
         [retries.until.s(1), retries.until.s(2)])(total.s())),

@@ -31,10 +31,10 @@ RPC = {
     "chain": lambda run: chain(tasks.add.s(1, 1), tasks.add.s(2))(),
     "group": lambda run: group(tasks.add.s(1, 1), tasks.add.s(1, 1))(),
     "link": lambda run: tasks.add.apply_async((1, 1), link=tasks.add.s(5)),
-    "replace": lambda run: canvas.replaced.delay("task"),
+    "replace": lambda run: canvas.replaced.delay("task") and run.noted_in_all("task_postrun", 2),
     "retry": lambda run: retries.until.delay(2),
     "msgpack task": lambda run: tasks.echo.apply_async((1, "ä"), serializer="msgpack"),
-    "expired": lambda run: calling.slow.apply_async((0,), expires=-5),
+    "expired": lambda run: calling.slow.apply_async((0,), expires=1.5, countdown=2),
     "unknown task": lambda run: run.app.send_task("no.such.task", (1,)),
     "huge result": outcome_cases.CASES["huge result"],
 }

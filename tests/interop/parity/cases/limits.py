@@ -28,22 +28,22 @@ def _chord(run: Run) -> Any:
 
 CASES = {
     "soft limit of the task": lambda run: limits.soft_limited.delay(LONG),
-    "soft limit of the call": lambda run: limits.work.apply_async((LONG,), soft_time_limit=0.5),
+    "soft limit of the call": lambda run: limits.work.apply_async((LONG,), soft_time_limit=1),
     "soft limit of the call wins": lambda run: limits.soft_limited.apply_async(
-        (1,), soft_time_limit=10),
+        (2,), soft_time_limit=10),
     "soft limit is handled": lambda run: limits.cleans_up.delay(LONG),
     "soft limit leads to a retry": lambda run: limits.retries_when_late.delay(LONG),
     "soft limit is not reached": lambda run: limits.soft_limited.delay(0),
     "hard limit of the task": lambda run: _announced(run, limits.hard_limited.delay(LONG)),
     "hard limit of the call": lambda run: _announced(
-        run, limits.work.apply_async((LONG,), time_limit=1)),
+        run, limits.work.apply_async((LONG,), time_limit=1.5)),
     "hard limit after the soft one": lambda run: _announced(
         run, limits.ignores_soft.delay(LONG)),
     "hard limit, acknowledged late": lambda run: _announced(run, limits.hard_late.delay(LONG)),
     "hard limit, result ignored": lambda run: run.noted(
         "task_failure", limits.hard_ignored.delay(LONG).id),
-    "hard limit with link_error": lambda run: run.ran_below(limits.hard_limited.apply_async(
-        (LONG,), link_error=tasks.old_errback.s()), 1),
+    "hard limit with link_error": lambda run: run.failed_over(
+        limits.hard_limited.apply_async((LONG,), link_error=tasks.old_errback.s())),
     "hard limit in a chain": lambda run: run.tree(chain(
         limits.hard_limited.si(LONG), tasks.add.si(1, 1)).apply_async().parent),
     "hard limit in a chord": _chord,
@@ -56,5 +56,4 @@ DEFAULTS = {
     "soft limit by setting": lambda run: limits.work.delay(LONG),
     "limits of the settings": lambda run: limits.limits_seen.delay(),
     "within the limits": lambda run: limits.work.delay(0.1),
-    "task without limits": lambda run: tasks.request.delay(),
 }

@@ -27,9 +27,9 @@ CASES = {
        for how in ("kill", "exit")},
     **{f"rejected: {how}": (lambda run, how=how: outcomes.leave_rejected.delay(how))
        for how in ("kill", "_exit")},
-    "errback": lambda run: run.ran_below(
-        outcomes.leave.apply_async(("kill",), link_error=tasks.old_errback.s()), 1),
-    "chord": lambda run: chord([outcomes.leave.si("kill"), tasks.add.si(1, 1)])(tasks.total.s()),
+    "errback": lambda run: run.failed_over(
+        outcomes.leave.apply_async(("kill",), link_error=tasks.old_errback.s())),
+    "lost in a chord": lambda run: chord([outcomes.leave.si("kill"), tasks.add.si(1, 1)])(tasks.total.s()),
     "afterwards": lambda run: tasks.add.delay(1, 1),
 }
 
@@ -43,4 +43,4 @@ LATE = {
     "slow": lambda run: calling.slow.delay(0.2),
 }
 
-KILLED = {"what comes back": _killed}
+KILLED = {"killed worker": _killed}

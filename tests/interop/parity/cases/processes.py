@@ -21,14 +21,11 @@ LOGS = {f"log: {name.replace('_', ' ')}": (lambda run, task=getattr(logs, name):
 
 def _recycled(run: Run) -> Any:
     """Which tasks share a process, when one runs at most two."""
-    pids = []
-    for _ in range(6):
-        result = processes.pid.delay()
-        run.wait(result)
-        pids.append(result.result)
+    pids = [run.noted("pid is", processes.pid.delay().id)["pid"] for _ in range(6)]
     return [pids.index(pid) for pid in pids]
 
 
 RECYCLE = {
     "pids": _recycled,
+    "at exit": lambda run: run.ran(processes.at_exit.delay()),
 }
