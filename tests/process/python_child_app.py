@@ -13,7 +13,7 @@ import threading
 import time
 
 from celery import Celery, Task, signals
-from celery.exceptions import Ignore, Reject
+from celery.exceptions import Ignore, Reject, Terminated
 from celery.utils.log import get_task_logger
 from celery.worker.request import Request
 
@@ -100,6 +100,11 @@ def ignore():
 @app.task
 def reject(requeue):
     raise Reject("not now", requeue=requeue)
+
+
+@app.task
+def terminate():
+    raise Terminated(15)
 
 
 @app.task

@@ -100,6 +100,12 @@ def test_reject_tells_whether_to_requeue(runtime: Runtime, kid: Kid, requeue: bo
     assert runtime.stored(kid.id) is None
 
 
+def test_task_that_says_it_was_terminated_is_revoked(runtime: Runtime, kid: Kid) -> None:
+    assert kid.run("terminate").report == {"state": "IGNORED"}
+    stored = runtime.stored(kid.id)
+    assert stored is not None and stored["status"] == "REVOKED"
+
+
 def test_result_that_cannot_be_encoded_is_a_failure(runtime: Runtime, kid: Kid) -> None:
     report = kid.run("unserializable").report
     assert report["state"] == "FAILURE" and "EncodeError" in report["exception"]
@@ -254,6 +260,13 @@ def test_request_is_what_celerys_worker_makes(runtime: Runtime, kid: Kid) -> Non
             "delivery_info": {"exchange": "e", "routing_key": "r", "redelivered": True,
                               "priority": 3}}
     assert fields["properties"]["content_type"] == "application/json"
+
+
+def test_count_of_lost_processes_is_not_the_tasks(runtime: Runtime, kid: Kid) -> None:
+    kid.run("request", headers={"x-worker-lost-count": 2, "mine": "yes"})
+    stored = runtime.stored(kid.id)
+    assert stored is not None and stored["result"]["mine"] == "yes"
+    assert "x-worker-lost-count" not in json.dumps(stored)
 
 
 def test_header_that_is_not_utf_8_arrives(kid: Kid) -> None:

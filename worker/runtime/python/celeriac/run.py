@@ -20,6 +20,8 @@ from celeriac.results import documents_of
 
 logger = get_logger("celery.worker.celeriac")
 
+# The main process counts lost processes in it. A task hands its own headers on to what it sends.
+_LOSSES = "x-worker-lost-count"
 _PAGE_KIB = resource.getpagesize() // 1024
 
 
@@ -89,6 +91,7 @@ class Jobs:
     def _trace(self, request, properties, triple, started):
         """What Celery's pool would send to its main process."""
         headers = request["headers"]
+        headers.pop(_LOSSES, None)
         headers["properties"] = properties
         headers["reply_to"] = properties["reply_to"]
         headers["correlation_id"] = properties["correlation_id"]
