@@ -141,6 +141,36 @@ static void a_request_has_what_the_page_lists(void **state)
     assert_null(get(fixture, "record", NULL));
 }
 
+static void other_properties_are_there_if_they_are_set(void **state)
+{
+    struct fixture *fixture = *state;
+    pack(fixture, NULL);
+    assert_int_equal(get(fixture, "properties", NULL)->via.map.size, 5);
+
+    buffer_clear(&fixture->buffer, LIMIT);
+    fixture->delivery.delivery_mode = 2;
+    fixture->delivery.expiration = text_of("600");
+    fixture->delivery.message_id = text_of("m");
+    pack(fixture, NULL);
+    assert_int_equal(get(fixture, "properties", NULL)->via.map.size, 8);
+    assert_int_equal(get(fixture, "properties", "delivery_mode")->via.u64, 2);
+    assert_text(get(fixture, "properties", "expiration"), "600");
+    assert_text(get(fixture, "properties", "message_id"), "m");
+}
+
+static void a_task_that_was_lost_before_counts_as_redelivered(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->delivery.redelivered = false;
+    pack(fixture, NULL);
+    assert_flag(get(fixture, "delivery_info", "redelivered"), false);
+
+    buffer_clear(&fixture->buffer, LIMIT);
+    fixture->request.losses = 1;
+    pack(fixture, NULL);
+    assert_flag(get(fixture, "delivery_info", "redelivered"), true);
+}
+
 static void a_runtime_with_records_decides_about_results(void **state)
 {
     struct fixture *fixture = *state;
@@ -272,6 +302,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_request_has_what_the_page_lists),
+        TEST(other_properties_are_there_if_they_are_set),
+        TEST(a_task_that_was_lost_before_counts_as_redelivered),
         TEST(a_runtime_with_records_decides_about_results),
         TEST(headers_pass_whatever_their_bytes_are),
         TEST(a_limit_is_recorded_as_the_number_it_was_set_to),

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
+import amqp as py_amqp
 import pytest
 
 from faults.proxy import Proxy
@@ -409,7 +410,8 @@ def test_app_is_told_of_its_messages(site: Site, amqp: Client) -> None:
     one = site.send("plain", {"state": "SUCCESS"})
     two = site.send("no.such")
     three = site.send("plain", {"state": "INVALID", "reason": "its content type is refused"})
-    amqp.publish("not a task", "celery")
+    amqp.publish(py_amqp.Message("{}", content_type="application/json",
+                                 content_encoding="utf-8"), "celery")
     four = site.send("plain", expires=in_seconds(-1))
     site.wait_record(four)
     assert running.stop() == 0
@@ -420,6 +422,7 @@ def test_app_is_told_of_its_messages(site: Site, amqp: Client) -> None:
                          ("task_received", three, None)]
     rest = sorted(told[4:], key=str)
     assert ("task_rejected", three, "its content type is refused") in rest
+    assert ("task_rejected", None, None) in rest  # what is no task: Celery does not say why
     assert ("task_received", four, None) not in rest
     received = site.lines("signal")[1]["arguments"]
     assert json.loads(received["body"])[0] == [{"state": "SUCCESS"}]

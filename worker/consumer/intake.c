@@ -32,6 +32,7 @@ struct refusal {
     enum broker_verb verb;
     enum log_level level;
     const char *what;
+    bool no_exception; /* the app is told that it was rejected, but not why */
 };
 
 static enum step refuse(struct request *request, const struct refusal *refusal, const char *why)
@@ -39,7 +40,8 @@ static enum step refuse(struct request *request, const struct refusal *refusal, 
     request->verb = refusal->verb;
     log_refusal(refusal->level, request, refusal->what, why);
     if (refusal->verb == BROKER_REJECT)
-        appsignal_send_request(request, APPSIGNAL_TASK_REJECTED, why);
+        appsignal_send_request(request, APPSIGNAL_TASK_REJECTED,
+                               refusal->no_exception ? NULL : why);
     finish_close(request, refusal->verb);
     return TAKEN;
 }
@@ -78,6 +80,15 @@ static enum step attach(struct request *request)
     return TAKEN;
 }
 
+static void log_unregistered(const struct request *request, const char *name)
+{
+    char what[320];
+    snprintf(what, sizeof(what), "Received unregistered task of type '%s'", name);
+    log_clean(what);
+    log_refusal(LOG_ERROR, request, what,
+                "no task of that name is in the application that this worker runs");
+}
+
 /* Row D. */
 static enum step check_registered(struct request *request)
 {
@@ -86,12 +97,11 @@ static enum step check_registered(struct request *request)
     if (request->task != NULL)
         return GO_ON;
     request->verb = BROKER_REJECT;
-    log_refusal(LOG_ERROR, request, "Received unregistered task",
-                "no task of that name is in the application that this worker runs");
-    appsignal_send_request(request, APPSIGNAL_TASK_UNKNOWN, NULL);
     char copy[256];
     snprintf(copy, sizeof(copy), "%.*s",
              (int)(name.size < sizeof(copy) ? name.size : sizeof(copy) - 1), name.data);
+    log_unregistered(request, copy);
+    appsignal_send_request(request, APPSIGNAL_TASK_UNKNOWN, NULL);
     failure_end(request, &(struct failure){.event = "unknown",
                                            .status = "FAILURE",
                                            .type = "NotRegistered",
@@ -116,7 +126,8 @@ static enum step check_content_type(struct request *request)
     const struct serializer *serializer = serializer_by_content_type(request->message.content_type);
     if (is_accepted(request, serializer))
         return GO_ON;
-    static const struct refusal refusal = {BROKER_REJECT, LOG_ERROR, "Refusing to decode message"};
+    static const struct refusal refusal = {BROKER_REJECT, LOG_ERROR, "Refusing to decode message",
+                                           false};
     return refuse(request, &refusal,
                   serializer == NULL ? "celeriac cannot read its content type"
                                      : "its content type is not in accept_content");
@@ -127,7 +138,7 @@ static enum step check_expired(struct request *request)
 {
     if (!request->message.has_expires || consumer_now() <= request->message.expires)
         return GO_ON;
-    log_info("Discarding revoked task: %s (expired)", request_label(request));
+    log_info("Discarding revoked task: %s", request_label(request));
     request->verb = BROKER_ACK;
     failure_end(request, &(struct failure){.event = "revoked",
                                            .status = "REVOKED",
@@ -192,11 +203,11 @@ static enum step hold_for_eta(struct request *request)
 
 static enum step submit(struct request *request)
 {
+    static const struct refusal refusal = {BROKER_REJECT, LOG_ERROR,
+                                           "Cannot hand the task to a child", false};
     int error = request_pack(request);
     if (error != 0)
-        return refuse(
-            request, &(struct refusal){BROKER_REJECT, LOG_ERROR, "Cannot hand the task to a child"},
-            codec_strerror(error));
+        return refuse(request, &refusal, codec_strerror(error));
     jobs_submit(request, REQUEST_SUBMITTED);
     return TAKEN;
 }
@@ -229,10 +240,10 @@ static struct request *request_of(struct consumer *consumer, struct broker_deliv
 
 /* Rows A, B, C, G, I: what is no task message that can be looked up by name. */
 static const struct refusal refusals[] = {
-    [TASK_MESSAGE_UNDECODABLE] = {BROKER_ACK, LOG_CRITICAL, "Can't decode message body"},
-    [TASK_MESSAGE_NOT_A_TASK] = {BROKER_REJECT, LOG_WARNING,
-                                 "Received and deleted unknown message"},
-    [TASK_MESSAGE_INVALID] = {BROKER_REJECT, LOG_ERROR, "Received invalid task message"},
+    [TASK_MESSAGE_UNDECODABLE] = {BROKER_ACK, LOG_CRITICAL, "Can't decode message body", false},
+    [TASK_MESSAGE_NOT_A_TASK] = {BROKER_REJECT, LOG_WARNING, "Received and deleted unknown message",
+                                 true},
+    [TASK_MESSAGE_INVALID] = {BROKER_REJECT, LOG_ERROR, "Received invalid task message", false},
 };
 
 /* Row A: of protocol 1 Celery opens the body first, and refuses it there. */
@@ -276,7 +287,8 @@ void intake_oversized(void *context, struct broker_delivery *delivery, uint64_t 
     char why[96];
     snprintf(why, sizeof(why), "its body of %llu bytes is larger than this worker takes",
              (unsigned long long)size);
-    refuse(request, &(struct refusal){BROKER_REJECT, LOG_ERROR, "Refusing message"}, why);
+    static const struct refusal refusal = {BROKER_REJECT, LOG_ERROR, "Refusing message", false};
+    refuse(request, &refusal, why);
 }
 
 static void on_eta_timer(uv_timer_t *timer)

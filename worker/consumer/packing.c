@@ -87,26 +87,45 @@ static void put_headers(msgpack_packer *packer, const struct request *request)
         msgpack_pack_map(packer, 0);
 }
 
+static void put_if_set(msgpack_packer *packer, const char *key, struct text text)
+{
+    if (text.data != NULL)
+        put_text(packer, key, text);
+}
+
+/* The first five are always there, for a runtime to rely on; the others as in the message. */
 static void put_properties(msgpack_packer *packer, const struct request *request)
 {
     const struct broker_delivery *delivery = request->delivery;
+    bool has_mode = delivery->delivery_mode > 0;
+    bool has_expiration = delivery->expiration.data != NULL;
+    bool has_message_id = delivery->message_id.data != NULL;
     pack_string(packer, "properties");
-    msgpack_pack_map(packer, 5);
+    msgpack_pack_map(packer, 5U + has_mode + has_expiration + has_message_id);
     put_text(packer, "content_type", request->message.content_type);
     put_text(packer, "content_encoding", request->message.content_encoding);
     put_text(packer, "correlation_id", delivery->correlation_id);
     put_text(packer, "reply_to", delivery->reply_to);
     put_priority(packer, delivery->priority);
+    if (has_mode) {
+        pack_string(packer, "delivery_mode");
+        msgpack_pack_int(packer, delivery->delivery_mode);
+    }
+    put_if_set(packer, "expiration", delivery->expiration);
+    put_if_set(packer, "message_id", delivery->message_id);
 }
 
-static void put_delivery_info(msgpack_packer *packer, const struct broker_delivery *delivery)
+/* A task that was lost has run before, although the copy that counts its losses is a new message.
+ */
+static void put_delivery_info(msgpack_packer *packer, const struct request *request)
 {
+    const struct broker_delivery *delivery = request->delivery;
     pack_string(packer, "delivery_info");
     msgpack_pack_map(packer, 4);
     put_text(packer, "exchange", delivery->exchange);
     put_text(packer, "routing_key", delivery->routing_key);
     put_priority(packer, delivery->priority);
-    put_bool(packer, "redelivered", delivery->redelivered);
+    put_bool(packer, "redelivered", delivery->redelivered || request->losses > 0);
 }
 
 static void pack_limit(msgpack_packer *packer, double seconds)
@@ -171,7 +190,7 @@ static void pack_request(msgpack_packer *packer, const struct request *request,
     put_text(packer, "id", request->message.id);
     put_headers(packer, request);
     put_properties(packer, request);
-    put_delivery_info(packer, request->delivery);
+    put_delivery_info(packer, request);
     put_string(packer, "hostname", request->consumer->config.nodename);
     pack_string(packer, "timelimit");
     msgpack_pack_array(packer, 2);
