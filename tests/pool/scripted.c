@@ -171,17 +171,34 @@ static _Noreturn void leave(void)
     _exit(0);
 }
 
+/* `descriptors` are those of a SPAWN that is not whole yet. */
+static void handle_frames(struct frame_reader *reader, int *descriptors)
+{
+    struct frame frame;
+    int rc;
+    while ((rc = frame_reader_next(reader, &frame, NULL)) == 1) {
+        if (frame.type == FRAME_LEAVE)
+            leave();
+        if (frame.type == FRAME_SIGNAL) {
+            note_signal(&frame);
+            continue;
+        }
+        spawn(&frame, descriptors);
+        descriptors[0] = descriptors[1] = -1;
+    }
+    if (rc < 0)
+        scripted_die("frame");
+}
+
 static void serve(int signals)
 {
     struct frame_reader reader;
-    struct frame frame;
-    int descriptors[2] = {-1, -1}; /* of a SPAWN that is not whole yet */
+    int descriptors[2] = {-1, -1};
     if (!frame_reader_init(&reader))
         scripted_die("reader");
     for (;;) {
         struct pollfd polled[] = {{CHANNEL, POLLIN, 0}, {signals, POLLIN, 0}};
         struct signalfd_siginfo info;
-        int rc;
         poll(polled, 2, -1);
         if (polled[1].revents != 0 && read(signals, &info, sizeof(info)) > 0)
             while (reap())
@@ -190,18 +207,7 @@ static void serve(int signals)
             continue;
         if (!scripted_receive(CHANNEL, &reader, descriptors))
             leave();
-        while ((rc = frame_reader_next(&reader, &frame, NULL)) == 1) {
-            if (frame.type == FRAME_LEAVE)
-                leave();
-            if (frame.type == FRAME_SIGNAL) {
-                note_signal(&frame);
-                continue;
-            }
-            spawn(&frame, descriptors);
-            descriptors[0] = descriptors[1] = -1;
-        }
-        if (rc < 0)
-            scripted_die("frame");
+        handle_frames(&reader, descriptors);
     }
 }
 

@@ -97,7 +97,7 @@ static char *make_traceback(size_t lines)
     assert_non_null(text);
     for (size_t i = 0; i < lines; i++)
         end += sprintf(end, "line %-44zu\n", i);
-    strcpy(end, "ImportError: no module named proj\n");
+    sprintf(end, "ImportError: no module named proj\n");
     return text;
 }
 
