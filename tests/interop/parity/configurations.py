@@ -31,7 +31,8 @@ CONFIGURATIONS = {
     "extended": Configuration("Extended", app=f"{APP}.celery:app", concurrency=2),
     "pickle": Configuration("Pickle", app=f"{APP}.celery:app", killed=True),
     "custom": Configuration("Custom", backend="", concurrency=2),
-    "limits": Configuration("Plain", concurrency=6),
+    # Celery's pool does not always end after it has lost processes.
+    "limits": Configuration("Plain", concurrency=6, killed=True),
     # celeriac's defaults, against Celery with the settings that are these.
     "late": Configuration("Late", celeriac_args=(), args=("--time-limit", "30"), concurrency=3),
     "recycle": Configuration("Plain", args=("--max-tasks-per-child", "2"), concurrency=1),

@@ -14,7 +14,7 @@ from celery.result import AsyncResult, EagerResult, GroupResult, ResultBase
 
 from interop.parity.app import journal
 
-CASE_SECONDS = 25.0
+CASE_SECONDS = 60.0
 PAUSE = 0.03
 # Fields of a result that only result_extended fills.
 EXTENDED = ("name", "args", "kwargs", "worker", "retries", "queue")

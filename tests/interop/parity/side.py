@@ -24,7 +24,7 @@ PYTHON = os.environ.get("CELERIAC_TEST_PYTHON", "/usr/bin/python3")
 GRAVEYARD = "graveyard"
 TAP = "tap"
 READY_SECONDS = 60.0
-CLIENT_SECONDS = 100.0
+CLIENT_SECONDS = 150.0
 QUIET_SECONDS = 10.0
 STOP_SECONDS = 30.0
 # Where RabbitMQ publishes a copy of each message it takes or hands out, once told to.

@@ -31,6 +31,18 @@ TRACE = "lists:foreach(fun(V) -> rabbit_trace:start(V) end, [%s])."
 LIMIT = 200
 # Says on stdout when each worker was ready, and so on.
 SHOW_TIMES = bool(os.environ.get("CELERIAC_PARITY_TIMES"))
+# Where the two differ on purpose: the facets that are the same all the same.
+DIFFERENT = {
+    # Celery calls error callbacks twice: at the limit, and when the process is gone.
+    "hard limit with link_error": ("returned",),
+    # Its pool cannot pickle these; what its child has stored becomes a MaybeEncodingError.
+    "exception: odd": ("published", "delivered"),
+    "exception: keyword": ("published", "delivered"),
+    "exception: unpicklable": ("published", "delivered"),
+    "exception: class in class": ("published", "delivered"),
+    # SIGINT must not be ignored by all that a task starts.
+    "signal handlers": ("published", "delivered"),
+}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -86,7 +98,8 @@ def observations(sides: dict[str, list[Side]]) -> dict[str, list[Observations | 
 
 
 def _lines(value: Any) -> list[str]:
-    return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False).splitlines()
+    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False)
+    return text.replace("\\n", "\\n\n").splitlines()
 
 
 def _difference(expected: Any, got: Any) -> str:
@@ -103,7 +116,10 @@ def test_same(observations: dict[str, list[Observations | str]], name: str, case
     for worker, found in (("celery", expected), ("celeriac", got)):
         if isinstance(found, str):
             pytest.fail(f"{worker}: {found}", pytrace=False)
-    if "error" in (expected.get("returned") or {}):
-        pytest.fail(f"celery: {expected['returned']['traceback']}", pytrace=False)
+        if "error" in (found.get("returned") or {}):
+            pytest.fail(f"{worker}: {found['returned']['traceback']}", pytrace=False)
+    if case in DIFFERENT:
+        expected, got = ({facet: found[facet] for facet in DIFFERENT[case] if facet in found}
+                         for found in (expected, got))
     if expected != got:
         pytest.fail(_difference(expected, got), pytrace=False)

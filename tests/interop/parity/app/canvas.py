@@ -8,6 +8,7 @@ from typing import Any
 from celery import Task, chain, chord, group
 from celery.result import allow_join_result
 
+from interop.parity.app.calling import slow
 from interop.parity.app.celery import app
 from interop.parity.app.tasks import add, fail, total
 
@@ -26,10 +27,10 @@ def replaced(self: Task, how: str) -> Any:
 
 
 @app.task(bind=True)
-def added_to_chord(self: Task) -> int:
+def added_to_chord(self: Task) -> float:
     """Adds a member to the chord it is in."""
-    self.add_to_chord(add.si(50, 50))
-    return 100
+    self.add_to_chord(slow.si(0.5))
+    return 0.5
 
 
 @app.task(bind=True)

@@ -22,6 +22,7 @@ LOGGING = ("after_setup_logger", "after_setup_task_logger")
 WORKER = ("hostname", "concurrency", "loglevel", "logfile", "time_limit", "soft_time_limit",
           "max_tasks_per_child", "max_memory_per_child", "prefetch_multiplier", "task_events",
           "purge", "quiet", "redirect_stdouts", "redirect_stdouts_level")
+OPTIONS = ("concurrency", "queues", "logfile", "purge", "task_events", "time_limit")
 # Arguments that are objects of the process, told by their class.
 BY_CLASS = ("conf", "logger", "instance", "declare", "retry_policy")
 
@@ -29,8 +30,11 @@ BY_CLASS = ("conf", "logger", "instance", "declare", "retry_policy")
 def _told(name: str, value: Any) -> Any:
     if isinstance(value, WorkController):
         return {one: plain(getattr(value, one, "missing")) for one in WORKER}
+    if hasattr(value, "controller"):  # what Celery calls a consumer
+        return {"consumer of": [value.hostname, value.app.main], "controller":
+                _told("instance", value.controller)}
     if name == "options":
-        return sorted(value)
+        return {one: plain(value.get(one)) for one in OPTIONS}
     if name == "pid":
         return value == os.getpid()
     return f"<{type(value).__name__}>" if name in BY_CLASS and value is not None else plain(value)

@@ -41,7 +41,7 @@ CASES = {
         run, limits.ignores_soft.delay(LONG)),
     "hard limit, acknowledged late": lambda run: _announced(run, limits.hard_late.delay(LONG)),
     "hard limit, result ignored": lambda run: run.noted(
-        "task_failure", limits.hard_ignored.delay(LONG).id),
+        "task_failure", limits.hard_ignored.delay(LONG).id)["id"],
     "hard limit with link_error": lambda run: run.failed_over(
         limits.hard_limited.apply_async((LONG,), link_error=tasks.old_errback.s())),
     "hard limit in a chain": lambda run: run.tree(chain(
