@@ -78,8 +78,8 @@ class Kid(Child):
 class Runtime(Python):
     """A forkserver with that app, configured by keywords."""
 
-    def __init__(self, folder: Path, *options: str, environment: dict[str, str] | None = None,
-                 loglevel: str = "INFO", **conf: Any) -> None:
+    def __init__(self, folder: Path, *options: str, loglevel: str = "INFO",
+                 environment: dict[str, str] | None = None, **conf: Any) -> None:
         self.notes_file = folder / "notes"
         self.results = folder / "results"
         self.results.mkdir()
@@ -88,7 +88,8 @@ class Runtime(Python):
         super().__init__(
             "python_child_app", Path(__file__).parent, *options, loglevel=loglevel,
             environment={"CHILD_APP_CONF": json.dumps(settings),
-                         "CHILD_APP_LOG": str(self.notes_file), "C_FORCE_ROOT": "1", **(environment or {})})
+                         "CHILD_APP_LOG": str(self.notes_file), "C_FORCE_ROOT": "1",
+                         **(environment or {})})
 
     def kid(self, slot: int = 1) -> Kid:
         """A child that is ready."""

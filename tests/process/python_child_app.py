@@ -141,6 +141,12 @@ def progress(self):
     return "done"
 
 
+@app.task(bind=True)
+def redirect(self, queue):
+    self.request.reply_to = queue
+    return "redirected"
+
+
 class Late(Task):
     """Stores once more when it has succeeded."""
 

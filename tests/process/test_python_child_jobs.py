@@ -62,9 +62,10 @@ def test_header_can_have_the_result_ignored(runtime: Runtime, kid: Kid) -> None:
     assert runtime.stored(kid.id) is None
 
 
-@pytest.mark.parametrize("text", ["x", "\u20ac", "\U0001f600"])
-def test_result_text_is_1_kib_at_most(kid: Kid, text: str) -> None:
-    shown = kid.run("long_text", text, 5000).report["result"]
+@pytest.mark.parametrize("text,count", [("x", 5000), ("\u20ac", 5000), ("\u20ac", 500),
+                                        ("\U0001f600", 5000)])
+def test_result_text_is_1_kib_at_most(kid: Kid, text: str, count: int) -> None:
+    shown = kid.run("long_text", text, count).report["result"]
     assert 1020 <= len(shown.encode()) <= 1024
     assert shown.startswith("'" + text * 200)
 
@@ -182,7 +183,7 @@ def test_callbacks_and_the_chain_are_sent_on(tmp_path: Path, broker_url: str,
 def test_each_accepted_serializer_is_decoded(kid: Kid, name: str) -> None:
     if name == "yaml":
         pytest.importorskip("yaml")
-    triple = ([2, 3], {}, EMBED)
+    triple: Any = ([2, 3], {}, EMBED)
     body = {"json": lambda: json.dumps(triple).encode(), "msgpack": lambda: msgpack.packb(triple),
             "pickle": lambda: pickle.dumps(triple),
             "yaml": lambda: json.dumps(triple).encode()}[name]()

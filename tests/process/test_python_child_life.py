@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 from pathlib import Path
 from typing import Iterator
 
 import pytest
 
-from native_driver import JOB, LEAVE, READY, RESULT, STARTED, WANT_RSS, WANT_STARTED, be_subreaper
-from native_driver import pack, request_of
+from native_driver import (JOB, LEAVE, RESULT, STARTED, WANT_RSS, WANT_STARTED, be_subreaper,
+                           pack, request_of)
 from python_child import SECONDS, Kid, Runtime
 from python_driver import ERROR
 from support.process import alive, wait_until

@@ -78,6 +78,14 @@ def test_states_keep_their_order(tmp_path: Path, broker_url: str, amqp: Client, 
         assert kid.run("add", 2, 3, reply_to=queue).meta["result"] == 5
 
 
+def test_result_that_goes_elsewhere_is_published_there(tmp_path: Path, broker_url: str,
+                                                       amqp: Client, queue: str) -> None:
+    with rpc(tmp_path, broker_url=broker_url) as runtime:
+        kid = runtime.kid()
+        assert kid.run("redirect", queue, reply_to="elsewhere").document == b""
+        assert published(amqp, queue, 1)[0]["result"] == "redirected"
+
+
 def test_retry_is_published_at_once(tmp_path: Path, broker_url: str, amqp: Client,
                                     queue: str) -> None:
     amqp.declare_task_queue()
@@ -91,7 +99,7 @@ def test_retry_is_published_at_once(tmp_path: Path, broker_url: str, amqp: Clien
 
 def test_document_is_what_celery_would_publish(tmp_path: Path, broker_url: str, amqp: Client,
                                                queue: str) -> None:
-    """The task that has stored a state before publishes its result itself: the same but for that."""
+    """A task that has stored a state before publishes its result itself."""
     with rpc(tmp_path, broker_url=broker_url) as runtime:
         kid = runtime.kid()
         kid.run("progress", reply_to=queue, id="same")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A child's jobs, one after the other: Celery's tracer between a JOB and its RESULT. Everything that
-is done for each of them counts here."""
+"""A child's jobs, one after the other: Celery's tracer between a JOB and its RESULT. All that is
+here is done for each of them."""
 
 import os
 import resource
