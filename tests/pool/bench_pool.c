@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* How many no-op jobs a second the pool moves, and what one costs: bench_pool [JOBS [CHILDREN
- * [WAITING [BODY [LIMIT [AHEAD]]]]]]. WAITING jobs are in the pool at any time; BODY is in bytes;
- * LIMIT is a hard time limit in seconds; AHEAD 1: the children know the claim page. Not run as a
- * test. */
+/* How many jobs a second the pool moves, and what one costs: bench_pool [JOBS [CHILDREN
+ * [WAITING [BODY [LIMIT [AHEAD [SPIN]]]]]]]. WAITING jobs are in the pool at any time; BODY is in
+ * bytes; LIMIT is a hard time limit in seconds; AHEAD 1: the children know the claim page; SPIN: a
+ * job takes so many microseconds of CPU. Not run as a test. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +24,11 @@ static double cpu(const struct rusage *usage)
 {
     return (double)(usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) +
            (double)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) / 1e6;
+}
+
+static double switches(const struct rusage *before, const struct rusage *after)
+{
+    return (double)(after->ru_nvcsw + after->ru_nivcsw - before->ru_nvcsw - before->ru_nivcsw);
 }
 
 static void on_hello(void *context, const msgpack_object *description)
@@ -127,11 +132,14 @@ int main(int argc, char **argv)
                                  .kill_timeout = 10};
     if (argument(argc, argv, 6, 0) != 0)
         words[1] = "ahead";
+    unsigned long spin = argument(argc, argv, 7, 0);
     uv_timer_t timer;
     char *body = calloc(1, size + 1);
     bench.jobs = calloc(waiting + 1, sizeof(*bench.jobs));
     if (bench.jobs == NULL || body == NULL)
         exit(1);
+    if (spin > 0)
+        snprintf(body, size + 1, "spin %lu", spin);
     for (unsigned long i = 0; i < waiting; i++)
         bench.jobs[i] = (struct pool_job){
             .request = {request, sizeof(request)}, .body = {body, size}, .hard_limit = limit};
@@ -149,8 +157,11 @@ int main(int argc, char **argv)
     getrusage(RUSAGE_CHILDREN, &others);
     double wall = (double)(bench.end - bench.begin) / 1e9, total = (double)bench.total;
     double mine = (cpu(&bench.after) - cpu(&bench.before)) / total * 1e6;
-    printf("%lu jobs, %u children: %.0f jobs/s; CPU per job: main %.2f us, children %.2f us\n",
-           bench.total, bench.children, total / wall, mine, cpu(&others) / total * 1e6);
+    printf("%lu jobs, %u children: %.0f jobs/s; CPU per job: main %.2f us, children %.2f us; "
+           "context switches per job: main %.3f, children %.3f\n",
+           bench.total, bench.children, total / wall, mine, cpu(&others) / total * 1e6,
+           switches(&bench.before, &bench.after) / total,
+           (double)(others.ru_nvcsw + others.ru_nivcsw) / total);
     free(bench.jobs);
     free(body);
     return 0;

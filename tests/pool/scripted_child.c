@@ -85,6 +85,17 @@ static void do_sleep(struct child *child, const char *argument)
     answer(child, 0, child->script->rss, child->body);
 }
 
+/* Is at work for so many microseconds of its own time. */
+static void do_spin(struct child *child, const char *argument)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    double end = (double)now.tv_sec + (double)now.tv_nsec / 1e9 + strtod(argument, NULL) / 1e6;
+    while ((double)now.tv_sec + (double)now.tv_nsec / 1e9 < end)
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    answer(child, 0, child->script->rss, child->body);
+}
+
 static void do_exit(struct child *child, const char *argument)
 {
     (void)child;
@@ -299,6 +310,7 @@ static const struct command {
 } commands[] = {
     {"ok", do_ok},
     {"sleep", do_sleep},
+    {"spin", do_spin},
     {"exit", do_exit},
     {"raise", do_raise},
     {"hang", do_hang},
