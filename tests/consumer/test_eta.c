@@ -11,14 +11,21 @@
 
 enum { COUNT = 1000 };
 
+/* The same numbers on every run. */
+static uint32_t next_random(uint32_t *random)
+{
+    *random = *random * 1664525U + 1013904223U;
+    return *random >> 8;
+}
+
 static void gives_entries_in_order_of_time(void **state)
 {
     (void)state;
     struct eta_heap heap = {0};
     struct eta_entry entries[COUNT] = {0};
-    srand(7);
+    uint32_t random = 7;
     for (size_t i = 0; i < COUNT; i++) {
-        entries[i].due = rand() % 100;
+        entries[i].due = next_random(&random) % 100;
         assert_true(eta_heap_add(&heap, &entries[i]));
     }
     int64_t last = -1;
@@ -37,9 +44,9 @@ static void any_entry_can_leave(void **state)
     (void)state;
     struct eta_heap heap = {0};
     struct eta_entry entries[COUNT] = {0};
-    srand(11);
+    uint32_t random = 11;
     for (size_t i = 0; i < COUNT; i++) {
-        entries[i].due = rand() % 100;
+        entries[i].due = next_random(&random) % 100;
         assert_true(eta_heap_add(&heap, &entries[i]));
     }
     for (size_t i = 0; i < COUNT; i += 2)
