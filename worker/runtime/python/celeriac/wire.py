@@ -154,11 +154,7 @@ class Stream:
             if end <= len(self._data):
                 self._begin = end
                 return _unpack(self._data[begin:end])
-            if size <= READ_SIZE:
-                if not self._fill():
-                    return None
-                continue
-            return self._receive_large(begin, size)
+            return self._receive_rest(begin, size)
 
     def _fill(self):
         """Read once, waiting if need be. False at the end of the stream."""
@@ -168,8 +164,8 @@ class Stream:
         self._begin = 0
         return bool(data)
 
-    def _receive_large(self, begin, size):
-        """A frame that has not been read whole, without copying it with every read."""
+    def _receive_rest(self, begin, size):
+        """A frame of which a part has been read; it may be large, so not copied with every read."""
         if size > FRAME_MAX:
             raise ProtocolError(f"a frame of {size} bytes")
         frame = bytearray(size)
