@@ -25,7 +25,7 @@ RECORDED = "Task handler raised error|Chord '.*' raised|Hard time limit"
 RECORDED_EVENTS = ("before_task_publish", "after_task_publish", "task_revoked", "task_failure")
 # Lines that only one of the two has: of the pool's own life.
 POOL_LIFE = re.compile(r"lost its process|Process 'ForkPoolWorker-N' pid:<pid> exited|"
-                       r"Pool process <|Process ForkPoolWorker-N|billiard/|worker: Warm shutdown|"
+                       r"Pool process <|MaybeEncodingError|Process ForkPoolWorker-N|billiard/|worker: Warm shutdown|"
                        r"worker: Cold shutdown")
 # By chance: what is replaced in every text.
 CHANCE = (
@@ -41,6 +41,13 @@ CHANCE = (
     (re.compile(r"Previous line repeated \d+ more"), "Previous line repeated many more"),
     (re.compile(rf"ERROR(/|\|)(MainProcess|ForkPoolWorker-N)(.*({RECORDED}))"),
      r"ERROR\1<recorder>\3"),
+    # How a message is bad is told in other words.
+    (re.compile(r"(Received unregistered task of type '[^']*'|Can't decode message body: \w+|"
+                r"Received and deleted unknown message).*", re.DOTALL), r"\1"),
+    # Nothing is being handled when a child records what became of a task.
+    (re.compile(r"Traceback \(most recent call last\):\n"
+                r"billiard\.exceptions\.(WorkerLostError|TimeLimitExceeded).*\n\n"
+                r"During handling of the above exception, another exception occurred:\n\n"), ""),
     (re.compile(r" Job: \d+\b"), ""),
     (re.compile(r"\bpid[:=] ?\d+"), "pid:<pid>"),
     (re.compile(r"datetime\.datetime\([^)]*\)+"), "<time>"),
@@ -51,7 +58,8 @@ FOREIGN_FRAME = re.compile(r'^  File "(?!.*interop/parity)[^"\n]*", line \d+, in
 # One log entry: its first line has a stamp or one of our formats in front, or was just printed.
 LOG_START = re.compile(
     r"^(\[\d{4}-\d\d-\d\d |main\||task\||worker: |"
-    r"(printed by|two lines by|second of|error by|written by|real output of) )", re.MULTILINE)
+    r"(printed by|two lines by|second of|error by|written by|real output of) |"
+    r"leaving$)", re.MULTILINE)
 
 
 class Names:
@@ -225,7 +233,7 @@ class Observations:
         entries = [self._side.log[start:end].rstrip("\n")
                    for start, end in zip(starts, [*starts[1:], len(self._side.log)])]
         groups = self._group((self._owner(*UUID.findall(entry)), entry) for entry in entries)
-        return {owner: _without_repetition(found) for owner, found in groups.items()}
+        return {owner: _comparable(found, bool(owner)) for owner, found in groups.items()}
 
     def _documents(self) -> dict[str, list[Any]]:
         return self._group(
@@ -244,12 +252,14 @@ class Observations:
             for one in self._side.dead)
 
 
-def _without_repetition(entries: list[str]) -> list[str]:
-    """The lines that both workers have, those of recorders once."""
+def _comparable(entries: list[str], of_task: bool) -> list[str]:
+    """The lines that both workers have: those of recorders once, and only with a task's id."""
     found: list[str] = []
     for entry in entries:
-        repeated = "<recorder>" in entry and entry in found
-        if not repeated and not POOL_LIFE.search(entry.partition("\n")[0]):
+        recorded = "<recorder>" in entry
+        stray = not of_task and (recorded or "WARNING/ForkPoolWorker-N]" in entry)
+        if not (recorded and entry in found) and not stray and not POOL_LIFE.search(
+                entry.partition("\n")[0]):
             found.append(entry)
     return found
 

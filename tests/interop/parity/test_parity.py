@@ -17,6 +17,7 @@ from typing import Any, Iterator
 import pytest
 
 from interop.parity.configurations import CONFIGURATIONS
+from interop.parity.deviations import deviation_of
 from interop.parity.observe import Observations
 from interop.parity.side import PYTHON, Side, run_all
 from interop.settings import REFERENCE
@@ -31,18 +32,6 @@ TRACE = "lists:foreach(fun(V) -> rabbit_trace:start(V) end, [%s])."
 LIMIT = 200
 # Says on stdout when each worker was ready, and so on.
 SHOW_TIMES = bool(os.environ.get("CELERIAC_PARITY_TIMES"))
-# Where the two differ on purpose: the facets that are the same all the same.
-DIFFERENT = {
-    # Celery calls error callbacks twice: at the limit, and when the process is gone.
-    "hard limit with link_error": ("returned",),
-    # Its pool cannot pickle these; what its child has stored becomes a MaybeEncodingError.
-    "exception: odd": ("published", "delivered"),
-    "exception: keyword": ("published", "delivered"),
-    "exception: unpicklable": ("published", "delivered"),
-    "exception: class in class": ("published", "delivered"),
-    # SIGINT must not be ignored by all that a task starts.
-    "signal handlers": ("published", "delivered"),
-}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -118,8 +107,10 @@ def test_same(observations: dict[str, list[Observations | str]], name: str, case
             pytest.fail(f"{worker}: {found}", pytrace=False)
         if "error" in (found.get("returned") or {}):
             pytest.fail(f"{worker}: {found['returned']['traceback']}", pytrace=False)
-    if case in DIFFERENT:
-        expected, got = ({facet: found[facet] for facet in DIFFERENT[case] if facet in found}
+    deviation = deviation_of(f"{name}-{case}")
+    if deviation:
+        assert deviation.shows in "\n".join(_lines(got))
+        expected, got = ({facet: found[facet] for facet in deviation.facets}
                          for found in (expected, got))
     if expected != got:
         pytest.fail(_difference(expected, got), pytrace=False)

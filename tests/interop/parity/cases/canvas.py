@@ -8,11 +8,12 @@ from typing import Any, Callable
 from celery import chain, chord, group
 from celery.result import GroupResult
 
-from interop.parity.app import canvas, retries, tasks
+from interop.parity.app import calling, canvas, retries, tasks
 from interop.parity.app.celery import app
 from interop.parity.run import Run
 
 add, echo, fail, total = tasks.add, tasks.echo, tasks.fail, tasks.total
+slow = calling.slow  # the member of a chord that ends last, and starts its body
 
 
 def _settled(count: int, make: Callable[[], Any]) -> Callable[[Run], Any]:
@@ -87,9 +88,9 @@ CASES = {
          chord([add.s(1, 1), add.s(1, 1)], total.s())])(total.s())),
     "group of groups": lambda run: group(group(add.s(1, 1), add.s(1, 1)), add.s(1, 1))(),
     "group of chains": lambda run: group(add.s(1, 1) | add.s(1), add.s(1, 1) | add.s(1))(),
-    "chord whose header fails": lambda run: chord([add.s(2, 2), fail.s("header")])(total.s()),
+    "chord whose header fails": lambda run: chord([slow.s(0.5), fail.s("header")])(total.s()),
     "chord error callback": lambda run: run.failed_over(
-        chord([add.s(2, 2), fail.s("header")])(total.s().on_error(tasks.old_errback.s()))),
+        chord([slow.s(0.5), fail.s("header")])(total.s().on_error(tasks.old_errback.s()))),
     "chord whose body fails": _settled(3, lambda: chord([add.s(2, 2), add.s(2, 2)])(fail.si("b"))),
     "chord with retries": _settled(6, lambda: chord(
         [retries.until.s(1), retries.until.s(2)])(total.s())),
@@ -108,7 +109,7 @@ CASES = {
     "replace by a failure": lambda run: canvas.replaced.delay("failure"),
     "replace in a chain": lambda run: chain(canvas.replaced.si("chain"), add.s(100))(),
     "replace in a chord": _settled(4, lambda: chord(
-        [canvas.replaced.si("task"), add.si(20, 3)])(total.s())),
+        [canvas.replaced.si("task"), slow.si(0.5)])(total.s())),
     "replace with a link_error": _settled(3, lambda: canvas.replaced.apply_async(
         ("failure",), link_error=tasks.old_errback.s())),
     "add to a chord": _settled(3, lambda: chord([canvas.added_to_chord.s()])(total.s())),

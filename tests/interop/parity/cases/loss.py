@@ -11,7 +11,7 @@ from interop.parity.app import calling, outcomes, tasks
 from interop.parity.run import Run
 
 WAYS = ("kill", "segv", "_exit", "exit", "exit 0", "exit text")
-LONG = 20
+LONG = 120
 
 
 def _killed(run: Run) -> Any:
