@@ -33,6 +33,8 @@ DEVIATIONS = (
               r"(limits-rejected|late-lost|late-task that is acknowledged late).*", MOST),
     Deviation("only what a child can tell a custom request, it is told; not soft limits",
               r"limits-request class is told", ("returned", "documents", "published")),
+    Deviation("a child decodes the body, after the message was received",
+              r"main-undecodable body", ("returned", "documents", "published", "delivered")),
     Deviation("the exit codes of children that tasks end", r"limits-worker",
               ("status", "left", "log")),
 )

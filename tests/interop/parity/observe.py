@@ -26,7 +26,7 @@ RECORDED_EVENTS = ("before_task_publish", "after_task_publish", "task_revoked", 
 # Lines that only one of the two has: of the pool's own life.
 POOL_LIFE = re.compile(r"lost its process|Process 'ForkPoolWorker-N' pid:<pid> exited|"
                        r"Pool process <|MaybeEncodingError|Process ForkPoolWorker-N|billiard/|worker: Warm shutdown|"
-                       r"worker: Cold shutdown")
+                       r"worker: Cold shutdown|leaving$")
 # By chance: what is replaced in every text.
 CHANCE = (
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d([.,]\d+)?"), "<time>"),

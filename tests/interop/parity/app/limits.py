@@ -62,7 +62,7 @@ def ignores_soft(seconds: float) -> str:
     return "done"
 
 
-@app.task(bind=True, base=Remembering, soft_time_limit=1, default_retry_delay=0, max_retries=1)
+@app.task(bind=True, base=Remembering, soft_time_limit=1, default_retry_delay=0.3, max_retries=1)
 def retries_when_late(self: Task, seconds: float) -> Any:
     """Tries again after its soft limit."""
     try:

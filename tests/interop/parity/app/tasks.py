@@ -139,7 +139,7 @@ def remembered(how: str) -> str:
     if how == "fail":
         raise KeyError(how)
     if how == "retry":
-        raise remembered.retry(exc=KeyError("again"), countdown=0, max_retries=1)
+        raise remembered.retry(exc=KeyError("again"), countdown=0.3, max_retries=1)
     return how
 
 

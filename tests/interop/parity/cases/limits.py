@@ -22,7 +22,7 @@ def _announced(run: Run, result: AsyncResult) -> Any:
 
 
 def _chord(run: Run) -> Any:
-    result = chord([limits.hard_limited.si(LONG), tasks.add.si(1, 1)])(tasks.total.s())
+    result = chord([tasks.add.si(1, 1), limits.hard_limited.si(LONG)])(tasks.total.s())
     return run.tree(result)
 
 

@@ -15,7 +15,7 @@ def discovered(value: int) -> int:
 
 
 @shared_task(bind=True, name="renamed.task", base=Remembering, autoretry_for=(OSError,),
-             retry_backoff=False, default_retry_delay=0, max_retries=1)
+             retry_backoff=False, default_retry_delay=0.3, max_retries=1)
 def configured(self: Remembering, fail: bool) -> str:
     """A shared task with a base class and options."""
     if fail:
