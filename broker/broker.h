@@ -35,11 +35,11 @@ enum broker_error {
 };
 const char *broker_strerror(int error);
 
-/* One of several bindings of a queue; its exchange is declared durable. Strings as of broker_queue.
- */
+/* One of several bindings of a queue, with its exchange. Strings as of broker_queue. */
 struct broker_binding {
     const char *exchange, *exchange_type, *routing_key;
-    msgpack_object arguments; /* map, or nil */
+    msgpack_object arguments, exchange_arguments; /* map, or nil */
+    bool exchange_transient, exchange_auto_delete, exchange_no_declare; /* as in broker_queue */
 };
 
 /* A queue to declare, bind and consume (celery-wire.md 1.2, 1.3). All strings are borrowed for the
@@ -54,6 +54,7 @@ struct broker_queue {
     msgpack_object exchange_arguments, binding_arguments, consumer_arguments;
     bool exchange_transient;   /* the exchange is not durable, as Celery's pidbox */
     bool exchange_auto_delete; /* the exchange goes with its last binding */
+    bool exchange_no_declare;  /* the exchange is bound to, but not declared: it must be there */
     /* Where not NULL, the queue's bindings instead of the one to `exchange` (kombu's bindings=). */
     const struct broker_binding *bindings;
     size_t binding_count;

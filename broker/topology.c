@@ -54,8 +54,16 @@ static struct broker_binding binding_of(const struct broker_queue *queue, size_t
 {
     if (queue->binding_count > 0)
         return queue->bindings[round];
-    return (struct broker_binding){queue->exchange, queue->exchange_type, queue->routing_key,
-                                   queue->binding_arguments};
+    return (struct broker_binding){
+        .exchange = queue->exchange,
+        .exchange_type = queue->exchange_type,
+        .routing_key = queue->routing_key,
+        .arguments = queue->binding_arguments,
+        .exchange_arguments = queue->exchange_arguments,
+        .exchange_transient = queue->exchange_transient,
+        .exchange_auto_delete = queue->exchange_auto_delete,
+        .exchange_no_declare = queue->exchange_no_declare,
+    };
 }
 
 static bool is_empty(const char *name)
@@ -84,22 +92,20 @@ static enum sent declare_own_exchange(const struct broker_exchange *exchange, st
 
 static enum sent declare_exchange(const struct topology_item *item, size_t round, struct link *link)
 {
-    static const msgpack_object none = {.type = MSGPACK_OBJECT_NIL};
     const struct broker_queue *queue = item->queue;
     if (!queue)
         return declare_own_exchange(item->exchange, link);
-    bool bound = queue->binding_count > 0;
     struct broker_binding binding = binding_of(queue, round);
-    if (queue->no_declare || !is_declarable(binding.exchange))
+    if (queue->no_declare || binding.exchange_no_declare || !is_declarable(binding.exchange))
         return NOT_NEEDED;
     amqp_exchange_declare_t method = {
         .exchange = amqp_cstring_bytes(binding.exchange),
         .type = amqp_cstring_bytes(binding.exchange_type),
-        .durable = bound || !queue->exchange_transient,
-        .auto_delete = !bound && queue->exchange_auto_delete,
+        .durable = !binding.exchange_transient,
+        .auto_delete = binding.exchange_auto_delete,
     };
     return send_with_table(link, AMQP_EXCHANGE_DECLARE_METHOD, &method, &method.arguments,
-                           bound ? &none : &queue->exchange_arguments);
+                           &binding.exchange_arguments);
 }
 
 static enum sent declare_queue(const struct topology_item *item, size_t round, struct link *link)

@@ -195,10 +195,14 @@ static void makes_each_of_several_bindings_and_not_the_usual_one(void **state)
     msgpack_object_kv pairs[] = {{text_object("x-match"), text_object("any")},
                                  {text_object("kind"), text_object("a")}};
     const struct broker_binding bindings[] = {
-        {"topo-b1", "topic", "a.#", {.type = MSGPACK_OBJECT_NIL}},
-        {"topo-b1", "topic", "b.#", {.type = MSGPACK_OBJECT_NIL}},
-        {"topo-b2", "headers", NULL, map_of(pairs, ARRAY_LEN(pairs))},
-        {"topo-b3", "fanout", "", {.type = MSGPACK_OBJECT_NIL}},
+        {.exchange = "topo-b1", .exchange_type = "topic", .routing_key = "a.#"},
+        {.exchange = "topo-b1", .exchange_type = "topic", .routing_key = "b.#"},
+        {.exchange = "topo-b2",
+         .exchange_type = "headers",
+         .arguments = map_of(pairs, ARRAY_LEN(pairs))},
+        {.exchange = "topo-b3", .exchange_type = "fanout", .exchange_transient = true},
+        /* Of another type than it has: bound to, not declared. */
+        {.exchange = "topo-b3", .exchange_type = "topic", .exchange_no_declare = true},
     };
     struct session *session = session_new(node_url());
     struct broker_queue *queue = session_queue(session, "topo-many");
@@ -216,6 +220,7 @@ static void makes_each_of_several_bindings_and_not_the_usual_one(void **state)
     route_by_all(session);
     assert_false(exchange_exists("topo-unused"));
     assert_true(exchange_is("topo-b1", "topic", true, false, NULL));
+    assert_true(exchange_is("topo-b3", "fanout", false, false, NULL));
     session_end(session);
     delete_exchange("topo-b1");
     delete_exchange("topo-b2");
@@ -319,8 +324,10 @@ static void wrong_queue(struct broker_queue *queue)
 
 static void wrong_bindings(struct broker_queue *queue)
 {
-    static const struct broker_binding bindings[] = {{"amq.topic", "topic", "a", {.via.u64 = 0}},
-                                                     {"topo-other", "fanout", "b", {.via.u64 = 0}}};
+    static const struct broker_binding bindings[] = {
+        {.exchange = "amq.topic", .exchange_type = "topic", .routing_key = "a"},
+        {.exchange = "topo-other", .exchange_type = "fanout", .routing_key = "b"},
+    };
     queue->bindings = bindings;
     queue->binding_count = ARRAY_LEN(bindings);
 }

@@ -81,8 +81,11 @@ static void several_bindings_are_kept(void **state)
     (void)state;
     struct queues queues;
     assert_int_equal(read_text("[{\"name\": \"a\", \"bindings\": ["
-                               "[\"one\", \"topic\", \"k.*\", {\"x\": 1}], "
-                               "[\"two\", \"fanout\", \"\", null]]}]",
+                               "{\"exchange\": \"one\", \"exchange_type\": \"topic\", "
+                               "\"routing_key\": \"k.*\", \"arguments\": {\"x\": 1}}, "
+                               "{\"exchange\": \"two\", \"exchange_durable\": false, "
+                               "\"exchange_auto_delete\": true, \"exchange_no_declare\": true, "
+                               "\"exchange_arguments\": {\"y\": 1}}]}]",
                                &queues),
                      0);
     const struct broker_queue *queue = &queues.items[0];
@@ -91,8 +94,13 @@ static void several_bindings_are_kept(void **state)
     assert_string_equal(queue->bindings[0].exchange_type, "topic");
     assert_string_equal(queue->bindings[0].routing_key, "k.*");
     assert_non_null(value_get(&queue->bindings[0].arguments, "x"));
+    assert_false(queue->bindings[0].exchange_transient || queue->bindings[0].exchange_auto_delete ||
+                 queue->bindings[0].exchange_no_declare);
     assert_string_equal(queue->bindings[1].exchange, "two");
     assert_true(value_is_nil(&queue->bindings[1].arguments));
+    assert_true(queue->bindings[1].exchange_transient && queue->bindings[1].exchange_auto_delete &&
+                queue->bindings[1].exchange_no_declare);
+    assert_non_null(value_get(&queue->bindings[1].exchange_arguments, "y"));
     queues_done(&queues);
 }
 
@@ -110,7 +118,7 @@ static void what_cannot_be_a_queue_is_named(void **state)
         {"[{\"name\": \"a\"}, {\"name\": \"b\", \"durable\": 1}]", "b (number 2)"},
         {"[{\"name\": \"a\", \"arguments\": []}]", "a (number 1)"},
         {"[{\"name\": \"a\", \"bindings\": {}}]", "a (number 1)"},
-        {"[{\"name\": \"a\", \"bindings\": [[1]]}]", "a (number 1)"},
+        {"[{\"name\": \"a\", \"bindings\": [{\"exchange\": 1}]}]", "a (number 1)"},
     };
     struct queues queues;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {

@@ -273,7 +273,7 @@ app.conf.task_queues = [
                     binding(Exchange("plain"), "k", arguments={"n": 1})]),
     Queue("quorum", exchange=Exchange("amq.topic", type="topic"), routing_key="q",
           queue_arguments={"x-queue-type": "quorum"}),
-    Queue("mine", exclusive=True), Queue("there", no_declare=True, no_ack=True),
+    Queue("mine", exclusive=True), Queue("there", no_declare=True),
     Broadcast("all", queue="all.1"),
 ]
 app.conf.task_queue_max_priority = 7
@@ -282,7 +282,7 @@ app.conf.task_default_routing_key = "standard.key"
 """).queues
     assert queues["full"] == {
         "name": "full", "routing_key": "a.#", "durable": False, "auto_delete": True,
-        "exclusive": False, "no_declare": False, "no_ack": False,
+        "exclusive": False, "no_declare": False,
         "exchange": "events", "exchange_type": "topic", "exchange_durable": False,
         "exchange_auto_delete": True, "exchange_no_declare": False,
         "exchange_arguments": {"alternate-exchange": "rest"},
@@ -291,17 +291,21 @@ app.conf.task_default_routing_key = "standard.key"
                       "x-max-priority": 5},
         "binding_arguments": {"x-match": "any"}, "consumer_arguments": {"x-priority": 3},
         "bindings": []}
-    bound = sorted(queues["bound"]["bindings"])
+    bound = sorted(queues["bound"]["bindings"], key=lambda one: str(one["exchange"]))
     assert bound == [
-        ["events", "topic", "b.*", None, False, True, {"alternate-exchange": "rest"}, False],
-        ["plain", "direct", "k", {"n": 1}, True, False, None, False]]
+        {"exchange": "events", "exchange_type": "topic", "routing_key": "b.*", "arguments": None,
+         "exchange_durable": False, "exchange_auto_delete": True, "exchange_no_declare": False,
+         "exchange_arguments": {"alternate-exchange": "rest"}},
+        {"exchange": "plain", "exchange_type": "direct", "routing_key": "k",
+         "arguments": {"n": 1}, "exchange_durable": True, "exchange_auto_delete": False,
+         "exchange_no_declare": False, "exchange_arguments": None}]
     assert queues["quorum"]["arguments"]["x-queue-type"] == "quorum"
     assert queues["quorum"]["exchange_no_declare"] is True
     assert (queues["mine"]["exclusive"], queues["mine"]["auto_delete"]) == (True, True)
     assert queues["mine"]["exchange"] == "standard"
     assert queues["mine"]["routing_key"] == "standard.key"
     assert queues["mine"]["arguments"] == {"x-max-priority": 7}
-    assert queues["there"]["no_declare"] and queues["there"]["no_ack"]
+    assert queues["there"]["no_declare"]
     assert queues["all.1"]["auto_delete"] is True
     assert (queues["all.1"]["exchange"], queues["all.1"]["exchange_type"]) == ("all", "fanout")
 

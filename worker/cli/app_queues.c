@@ -81,10 +81,14 @@ static void read_bindings(struct reader *reader, const msgpack_object *bindings,
     for (size_t i = 0; i < count && items != NULL; i++) {
         const msgpack_object *binding = value_at(bindings, i);
         items[i] = (struct broker_binding){
-            .exchange = text_of(reader, value_at(binding, 0), ""),
-            .exchange_type = text_of(reader, value_at(binding, 1), "direct"),
-            .routing_key = text_of(reader, value_at(binding, 2), ""),
-            .arguments = map_of(reader, value_at(binding, 3)),
+            .exchange = text_of(reader, value_get(binding, "exchange"), ""),
+            .exchange_type = text_of(reader, value_get(binding, "exchange_type"), "direct"),
+            .routing_key = text_of(reader, value_get(binding, "routing_key"), ""),
+            .arguments = map_of(reader, value_get(binding, "arguments")),
+            .exchange_arguments = map_of(reader, value_get(binding, "exchange_arguments")),
+            .exchange_transient = !flag_of(reader, binding, "exchange_durable", true),
+            .exchange_auto_delete = flag_of(reader, binding, "exchange_auto_delete", false),
+            .exchange_no_declare = flag_of(reader, binding, "exchange_no_declare", false),
         };
     }
     ret->bindings = items;
@@ -107,6 +111,7 @@ static bool read_queue(struct reader *reader, const msgpack_object *queue, struc
         .consumer_arguments = map_of(reader, value_get(queue, "consumer_arguments")),
         .exchange_transient = !flag_of(reader, queue, "exchange_durable", true),
         .exchange_auto_delete = flag_of(reader, queue, "exchange_auto_delete", false),
+        .exchange_no_declare = flag_of(reader, queue, "exchange_no_declare", false),
         .no_declare = flag_of(reader, queue, "no_declare", false),
     };
     read_bindings(reader, value_get(queue, "bindings"), ret);

@@ -27,7 +27,6 @@ def _queue(queue):
         "auto_delete": bool(queue.auto_delete),
         "exclusive": bool(queue.exclusive),
         "no_declare": bool(queue.no_declare),
-        "no_ack": bool(queue.no_ack),
         "arguments": _table(queue.name, arguments),
         "binding_arguments": _table(queue.name, queue.binding_arguments),
         "consumer_arguments": _table(queue.name, queue.consumer_arguments),
@@ -54,12 +53,8 @@ def _exchange(queue, exchange):
 
 
 def _binding(queue, binding):
-    """Exchange, its type, routing key and arguments, and behind them the rest of the exchange."""
-    exchange = _exchange(queue, binding.exchange)
-    return [exchange["exchange"], exchange["exchange_type"], binding.routing_key or "",
-            _table(queue, binding.arguments), exchange["exchange_durable"],
-            exchange["exchange_auto_delete"], exchange["exchange_arguments"],
-            exchange["exchange_no_declare"]]
+    return {"routing_key": binding.routing_key or "",
+            "arguments": _table(queue, binding.arguments), **_exchange(queue, binding.exchange)}
 
 
 def _table(queue, arguments):
