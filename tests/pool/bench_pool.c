@@ -129,7 +129,8 @@ int main(int argc, char **argv)
                                  .concurrency = bench.children,
                                  .load_timeout = 10,
                                  .start_timeout = 10,
-                                 .kill_timeout = 10};
+                                 .kill_timeout = 10,
+                                 .leave_timeout = 10};
     if (argument(argc, argv, 6, 0) != 0)
         words[1] = "ahead";
     unsigned long spin = argument(argc, argv, 7, 0);

@@ -119,7 +119,8 @@ struct harness *harness_new(const char *const *words)
                                            .concurrency = 2,
                                            .load_timeout = 10,
                                            .start_timeout = 10,
-                                           .kill_timeout = 2};
+                                           .kill_timeout = 2,
+                                           .leave_timeout = 2};
     return harness;
 }
 

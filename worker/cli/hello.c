@@ -213,6 +213,7 @@ static struct pool_config pool_config_of(const struct app *app)
         .max_memory_per_child = (uint64_t)app->settings.worker_max_memory_per_child,
         .start_timeout = app->settings.worker_proc_alive_timeout,
         .kill_timeout = 1,
+        .leave_timeout = 10,
     };
 }
 

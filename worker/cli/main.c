@@ -142,6 +142,7 @@ static int run(struct app *app)
         .argv = app->runtime.argv,
         .load_timeout = LOAD_SECONDS,
         .kill_timeout = 1,
+        .leave_timeout = 10,
     };
     uv_loop_init(&app->loop);
     start_signals(app);

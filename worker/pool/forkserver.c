@@ -207,9 +207,9 @@ bool forkserver_signal(struct forkserver *server, const char *name, struct bytes
     return true;
 }
 
-static void set_deadline(struct forkserver *server)
+static void set_deadline(struct forkserver *server, double patience)
 {
-    server->deadline = pool_now() + server->pool->config.kill_timeout;
+    server->deadline = pool_now() + patience;
     limits_watch(server->pool, server->deadline);
 }
 
@@ -222,7 +222,7 @@ void forkserver_kill(struct forkserver *server, const char *why)
     server->state = SERVER_DYING;
     kill(server->pid,
          SIGKILL); /* it is our child: until we have reaped it, the number is its own */
-    set_deadline(server);
+    set_deadline(server, server->pool->config.kill_timeout);
 }
 
 void forkserver_leave(struct forkserver *server)
@@ -236,7 +236,9 @@ void forkserver_leave(struct forkserver *server)
         return;
     }
     server->state = SERVER_LEAVING;
-    set_deadline(server);
+    const struct pool_config *config = &server->pool->config;
+    bool cold = server->pool->state == POOL_TERMINATING;
+    set_deadline(server, cold ? config->kill_timeout : config->leave_timeout);
 }
 
 /* --- its end --- */
@@ -245,7 +247,7 @@ void forkserver_leave(struct forkserver *server)
 static void on_hung_up(struct forkserver *server)
 {
     if (!server->hung_up)
-        set_deadline(server);
+        set_deadline(server, server->pool->config.kill_timeout);
     server->hung_up = true;
 }
 

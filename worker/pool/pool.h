@@ -44,6 +44,8 @@ struct pool_config {
     double start_timeout;          /* seconds from SPAWN to READY, from JOB to STARTED */
     /* Seconds that a process has to leave after LEAVE or a signal, before the next step. */
     double kill_timeout;
+    /* Seconds that the forkserver has for its last signals and its own end after a warm LEAVE. */
+    double leave_timeout;
 };
 
 /* A job; embedded in the caller's own struct, zeroed before pool_submit except for the first
