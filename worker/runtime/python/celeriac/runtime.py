@@ -3,6 +3,7 @@
 
 import contextlib
 import gc
+import importlib
 import os
 
 from celeriac import child
@@ -50,6 +51,7 @@ class Runtime:
         self.app = app
         self.hostname = self.worker.hostname
         self.records_rpc = backend.leaves_results_to_us(app)
+        importlib.import_module("celeriac.run")  # what every child needs, imported once
 
     def freeze(self):
         """Keep the collector off what every child will share."""
