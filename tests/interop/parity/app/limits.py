@@ -12,6 +12,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from interop.parity.app.base import Remembering, Requested
 from interop.parity.app.celery import app
 from interop.parity.app.journal import note
+from interop.parity.app.retries import DELAY
 
 
 def _work(seconds: float) -> None:
@@ -62,7 +63,7 @@ def ignores_soft(seconds: float) -> str:
     return "done"
 
 
-@app.task(bind=True, base=Remembering, soft_time_limit=1, default_retry_delay=0.3, max_retries=1)
+@app.task(bind=True, base=Remembering, soft_time_limit=1, default_retry_delay=DELAY, max_retries=1)
 def retries_when_late(self: Task, seconds: float) -> Any:
     """Tries again after its soft limit."""
     try:

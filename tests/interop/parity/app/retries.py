@@ -12,7 +12,7 @@ from interop.parity.app.celery import app
 from interop.parity.app.journal import note
 
 # A retry that another process has ended before this one has stored RETRY stays in that state.
-DELAY = 0.3
+DELAY = 1.0
 
 
 class Flaky(Exception):
@@ -49,7 +49,7 @@ def without_exception(self: Task) -> int:
 @app.task(bind=True, max_retries=None, default_retry_delay=DELAY)
 def endless(self: Task) -> int:
     """Has no maximum."""
-    if self.request.retries < 5:
+    if self.request.retries < 4:
         raise self.retry()
     return self.request.retries
 
@@ -85,7 +85,7 @@ def without_throw(self: Task) -> str:
 def after_countdown(self: Task) -> Any:
     """Comes back after a while, with an eta."""
     if not self.request.retries:
-        raise self.retry(countdown=0.5)
+        raise self.retry(countdown=DELAY)
     return [self.request.retries, self.request.eta is not None]
 
 

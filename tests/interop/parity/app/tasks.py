@@ -11,6 +11,7 @@ from celery import Task, current_app, current_task
 from interop.parity.app.base import Connected, Remembering, Wrapped
 from interop.parity.app.celery import app
 from interop.parity.app.journal import note, plain
+from interop.parity.app.retries import DELAY
 
 
 @app.task
@@ -139,7 +140,7 @@ def remembered(how: str) -> str:
     if how == "fail":
         raise KeyError(how)
     if how == "retry":
-        raise remembered.retry(exc=KeyError("again"), countdown=0.3, max_retries=1)
+        raise remembered.retry(exc=KeyError("again"), countdown=DELAY, max_retries=1)
     return how
 
 

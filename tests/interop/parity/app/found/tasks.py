@@ -6,6 +6,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from interop.parity.app.base import Remembering
+from interop.parity.app.retries import DELAY
 
 
 @shared_task
@@ -15,7 +16,7 @@ def discovered(value: int) -> int:
 
 
 @shared_task(bind=True, name="renamed.task", base=Remembering, autoretry_for=(OSError,),
-             retry_backoff=False, default_retry_delay=0.3, max_retries=1)
+             retry_backoff=False, default_retry_delay=DELAY, max_retries=1)
 def configured(self: Remembering, fail: bool) -> str:
     """A shared task with a base class and options."""
     if fail:
