@@ -31,6 +31,7 @@ static bool keep_finished(struct request *request, enum broker_verb verb)
 void finish_close(struct request *request, enum broker_verb verb)
 {
     struct consumer *consumer = request->consumer;
+    follow_leave(request);
     if (!request->settled) {
         if (keep_finished(request, verb))
             return;

@@ -184,21 +184,57 @@ static enum step tell_app(struct request *request)
     return GO_ON;
 }
 
+static void on_eta_timer(uv_timer_t *timer)
+{
+    struct consumer *consumer = timer->data;
+    intake_release_due(consumer);
+    consumer_adjust(consumer);
+}
+
+static void arm_eta_timer(struct consumer *consumer)
+{
+    const struct eta_entry *first = eta_heap_first(&consumer->waiting);
+    if (first == NULL) {
+        uv_timer_stop(&consumer->eta_timer);
+        return;
+    }
+    /* At most an hour at a time, so that a clock that is set meanwhile is noticed. */
+    int64_t wait_ms = (first->due - consumer_now() + 999) / 1000;
+    wait_ms = wait_ms > 0 ? wait_ms : 0;
+    uv_timer_start(&consumer->eta_timer, on_eta_timer,
+                   (uint64_t)(wait_ms < 3600000 ? wait_ms : 3600000), 0);
+}
+
+static void hold_until(struct request *request, int64_t due)
+{
+    struct consumer *consumer = request->consumer;
+    request->eta.due = due;
+    if (!eta_heap_add(&consumer->waiting, &request->eta)) {
+        finish_close(request, BROKER_NACK_REQUEUE);
+        return;
+    }
+    request_set_state(request, REQUEST_WAITING);
+    arm_eta_timer(consumer);
+    consumer_adjust(consumer);
+}
+
 /* Row L. */
 static enum step hold_for_eta(struct request *request)
 {
-    struct consumer *consumer = request->consumer;
     if (!request->message.has_eta || request->message.eta <= consumer_now())
         return GO_ON;
-    request->eta.due = request->message.eta;
-    if (!eta_heap_add(&consumer->waiting, &request->eta)) {
-        finish_close(request, BROKER_NACK_REQUEUE);
-        return TAKEN;
-    }
-    request_set_state(request, REQUEST_WAITING);
-    intake_release_due(consumer);
-    consumer_adjust(consumer);
+    hold_until(request, request->message.eta);
     return TAKEN;
+}
+
+void intake_take_up(struct request *request)
+{
+    hold_until(request, 0);
+}
+
+static enum step follow(struct request *request)
+{
+    return follow_wait(request) ? TAKEN : GO_ON;
 }
 
 static enum step submit(struct request *request)
@@ -221,11 +257,19 @@ static void run_steps(struct request *request, step_function *const *steps)
 }
 
 static step_function *const steps_of_delivery[] = {
-    check_stopping,  attach,        check_registered, check_content_type,
-    resolve_options, check_expired, tell_app,         hold_for_eta,
-    submit,          NULL,
+    check_stopping,
+    attach,
+    check_registered,
+    check_content_type,
+    resolve_options,
+    check_expired,
+    tell_app,
+    hold_for_eta,
+    follow,
+    submit,
+    NULL,
 };
-static step_function *const steps_of_due[] = {check_expired, submit, NULL};
+static step_function *const steps_of_due[] = {check_stopping, check_expired, follow, submit, NULL};
 
 static struct request *request_of(struct consumer *consumer, struct broker_delivery *delivery)
 {
@@ -291,13 +335,6 @@ void intake_oversized(void *context, struct broker_delivery *delivery, uint64_t 
     refuse(request, &refusal, why);
 }
 
-static void on_eta_timer(uv_timer_t *timer)
-{
-    struct consumer *consumer = timer->data;
-    intake_release_due(consumer);
-    consumer_adjust(consumer);
-}
-
 void intake_release_due(struct consumer *consumer)
 {
     int64_t now = consumer_now();
@@ -308,14 +345,7 @@ void intake_release_due(struct consumer *consumer)
         request_set_state(request, REQUEST_RECEIVED);
         run_steps(request, steps_of_due);
     }
-    if (first == NULL) {
-        uv_timer_stop(&consumer->eta_timer);
-        return;
-    }
-    /* At most an hour at a time, so that a clock that is set meanwhile is noticed. */
-    int64_t wait_ms = (first->due - now + 999) / 1000;
-    uv_timer_start(&consumer->eta_timer, on_eta_timer,
-                   (uint64_t)(wait_ms < 3600000 ? wait_ms : 3600000), 0);
+    arm_eta_timer(consumer);
 }
 
 void intake_return_waiting(struct consumer *consumer)
@@ -338,7 +368,8 @@ static void forget_or_orphan(struct consumer *consumer, struct request *request)
     if (request->state == REQUEST_WAITING) {
         eta_heap_remove(&consumer->waiting, &request->eta);
         finish_close(request, BROKER_NACK_REQUEUE);
-    } else if (request->state == REQUEST_SUBMITTED && jobs_withdraw(request)) {
+    } else if (request->state == REQUEST_FOLLOWING ||
+               (request->state == REQUEST_SUBMITTED && jobs_withdraw(request))) {
         finish_close(request, BROKER_NACK_REQUEUE);
     }
 }
@@ -348,7 +379,8 @@ void intake_return_queued(struct consumer *consumer)
     struct request *request = consumer->settlement.oldest;
     while (request != NULL) {
         struct request *newer = request->newer;
-        if (request->state == REQUEST_SUBMITTED && jobs_withdraw(request))
+        if (request->state == REQUEST_FOLLOWING ||
+            (request->state == REQUEST_SUBMITTED && jobs_withdraw(request)))
             finish_close(request, BROKER_NACK_REQUEUE);
         request = newer;
     }

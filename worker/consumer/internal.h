@@ -75,10 +75,18 @@ bool intake_still_wanted(struct request *request);
 void intake_release_due(struct consumer *consumer);
 /* What waits for its eta goes back to the broker: the worker stops. */
 void intake_return_waiting(struct consumer *consumer);
-/* So does what waits in the pool. */
+/* Has the request decided on once more, from the loop: what it waited for has come. */
+void intake_take_up(struct request *request);
+/* What waits in the pool, or for another request, goes back too. */
 void intake_return_queued(struct consumer *consumer);
 /* The connection is gone: forgets what no child has begun, makes orphans of the rest. */
 void intake_forget_unstarted(struct consumer *consumer);
+
+/* follow.c: requests with one id */
+/* True if the request must wait for the end of another one with its id; it is taken up then. */
+bool follow_wait(struct request *request);
+/* The request has ended: nobody waits for it any more, nor it for anybody. */
+void follow_leave(struct request *request);
 
 /* jobs.c: requests in the pool */
 /* Gives the request's job to the pool: REQUEST_SUBMITTED, to run; REQUEST_RECORDING. */

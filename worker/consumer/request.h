@@ -21,6 +21,7 @@ struct consumer;
 enum request_state {
     REQUEST_RECEIVED,     /* being decided on */
     REQUEST_WAITING,      /* for its eta */
+    REQUEST_FOLLOWING,    /* waits for the end of another one with its task id (follow.c) */
     REQUEST_SUBMITTED,    /* in the pool: queued or in a child */
     REQUEST_RECORDING,    /* in the pool, where a child writes down how it ended */
     REQUEST_STORING,      /* its result is on the way to the backend */
@@ -61,8 +62,9 @@ struct request {
     struct buffer document; /* the result document while it is being stored */
     struct eta_entry eta;
 
-    struct request *next_in_bucket; /* settlement table, by id */
-    struct request *newer, *older;  /* all requests, in order of arrival */
+    struct request *next_in_bucket;    /* settlement table, by id */
+    struct request *newer, *older;     /* all requests, in order of arrival */
+    struct request *leader, *follower; /* REQUEST_FOLLOWING: whose end is awaited, and by whom */
     struct request *next_stalled;
 };
 

@@ -87,6 +87,23 @@ void settlement_remove(struct settlement *settlement, struct request *request)
     settlement->count--;
 }
 
+static bool same_id(const struct task_message *left, const struct task_message *right)
+{
+    return left->id.size == right->id.size &&
+           memcmp(left->id.data, right->id.data, left->id.size) == 0;
+}
+
+struct request *settlement_find_other(const struct settlement *settlement,
+                                      const struct request *request,
+                                      bool (*fits)(const struct request *request))
+{
+    struct request *other = *bucket_of(settlement, request->message.id);
+    while (other != NULL &&
+           (other == request || !same_id(&other->message, &request->message) || !fits(other)))
+        other = other->next_in_bucket;
+    return other;
+}
+
 struct request *settlement_find_orphan(const struct settlement *settlement,
                                        const struct task_message *message, int64_t losses)
 {
@@ -94,8 +111,7 @@ struct request *settlement_find_orphan(const struct settlement *settlement,
     for (; request != NULL; request = request->next_in_bucket) {
         const struct task_message *other = &request->message;
         if (request->orphan && other->retries == message->retries && losses == request->losses &&
-            other->id.size == message->id.size &&
-            memcmp(other->id.data, message->id.data, message->id.size) == 0)
+            same_id(other, message))
             return request;
     }
     return NULL;

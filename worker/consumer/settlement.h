@@ -34,6 +34,10 @@ void settlement_remove(struct settlement *settlement, struct request *request);
  * none. */
 struct request *settlement_find_orphan(const struct settlement *settlement,
                                        const struct task_message *message, int64_t losses);
+/* Another request with the id of `request` that `fits`; NULL if there is none. */
+struct request *settlement_find_other(const struct settlement *settlement,
+                                      const struct request *request,
+                                      bool (*fits)(const struct request *request));
 /* The oldest finished orphan, or NULL. */
 struct request *settlement_oldest_finished(const struct settlement *settlement);
 
