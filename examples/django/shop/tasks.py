@@ -28,7 +28,7 @@ def ship(self, number):
             order.save(update_fields=["state"])
             transaction.on_commit(lambda: mail.delay(number, "Your order is on its way."))
     except Order.DoesNotExist as error:
-        raise self.retry(exc=error, countdown=0.1, max_retries=1)
+        raise self.retry(exc=error, countdown=0.5, max_retries=1)
     return order.state
 
 

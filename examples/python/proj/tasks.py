@@ -35,10 +35,10 @@ def charge(self, order, amount):
     try:
         return sessions[0].charge(order, amount, self.request.retries)
     except Unreachable as error:
-        raise self.retry(exc=error, countdown=0.1)
+        raise self.retry(exc=error, countdown=0.5)
 
 
-@app.task(bind=True, autoretry_for=(Unreachable,), max_retries=1, default_retry_delay=0.1)
+@app.task(bind=True, autoretry_for=(Unreachable,), max_retries=1, default_retry_delay=0.5)
 def refund(self, order, amount):
     """Give the money back; retried by Celery itself."""
     return sessions[0].charge(order, -amount, self.request.retries)
