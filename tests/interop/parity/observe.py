@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 import pickletools
 import re
 from collections import defaultdict
@@ -48,6 +47,8 @@ CHANCE = (
     (re.compile(r"Traceback \(most recent call last\):\n"
                 r"billiard\.exceptions\.(WorkerLostError|TimeLimitExceeded).*\n\n"
                 r"During handling of the above exception, another exception occurred:\n\n"), ""),
+    # Celery's text of an exception that has none holds the whole stack.
+    (re.compile(r"(<Unrepresentable <class '[^']*'>: \w+\([^)]*\)).*", re.DOTALL), r"\1"),
     (re.compile(r" Job: \d+\b"), ""),
     (re.compile(r"\bpid[:=] ?\d+"), "pid:<pid>"),
     (re.compile(r"datetime\.datetime\([^)]*\)+"), "<time>"),
@@ -90,8 +91,6 @@ class Names:
         if isinstance(value, bytes):
             return self.text(value.decode("latin-1"))
         if isinstance(value, dict):
-            if os.environ.get("PARITY_LAX"):
-                value = {k: v for k, v in value.items() if k not in ("application_headers","delivery_mode")}
             return {self.text(str(key)): NUMBERS[key] if key in NUMBERS and one else
                     self.clean(one) for key, one in value.items()}
         if isinstance(value, (list, tuple)):
@@ -204,11 +203,13 @@ class Observations:
             for one in self._messages if one.direction == "publish")
 
     def _delivered(self) -> dict[str, list[Any]]:
+        """What workers were handed; whether a client takes a reply is its own affair."""
         return self._group(
             (self._owner(*one.ids()),
              {"queue": one.place, "redelivered": one.redelivered,
               "id": one.headers.get("id"), "retries": one.headers.get("retries")})
-            for one in self._messages if one.direction == "deliver")
+            for one in self._messages
+            if one.direction == "deliver" and not UUID.fullmatch(one.place))
 
     def _journal(self) -> dict[str, list[Any]]:
         """For each task and kind of process, what was noted, in its order.

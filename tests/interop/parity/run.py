@@ -97,6 +97,20 @@ class Run:
         self.noted("task_postrun", result.id, count)
         return {"state": result.state, "result": journal.plain(result.result)}
 
+    def ended(self, result: AsyncResult) -> None:
+        """Wait until the task has run for the last time."""
+        self.until(lambda: any(
+            one["event"] == "task_postrun" and one["id"] == result.id
+            and one["arguments"]["state"] in ("SUCCESS", "FAILURE")
+            for one in self._tail.records()), f"end of {result.id}")
+
+    def logged(self, result: AsyncResult, words: str) -> None:
+        """Wait until the worker's log says something of a task."""
+        log = self.folder / "worker.log"
+        self.until(lambda: any(words in line and result.id in line
+                               for line in log.read_text(errors="replace").splitlines()),
+                   f"line with {words} and {result.id}")
+
     def ran_below(self, result: ResultBase, count: int) -> Any:
         """Wait for the result, and until so many tasks in all have run."""
         found = self.tree(result)

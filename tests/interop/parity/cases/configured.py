@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Callable
 
 from celery import chain, chord, group
 
@@ -12,6 +12,7 @@ from interop.parity.cases import calling as calling_cases
 from interop.parity.cases import outcomes as outcome_cases
 from interop.parity.cases import processes as process_cases
 from interop.parity.cases import tasks as task_cases
+from interop.parity.run import Run
 
 _BASIC: dict[str, Any] = {
     name: {**task_cases.CASES, **task_cases.RETRIES, **outcome_cases.CASES,
@@ -23,8 +24,13 @@ _BASIC: dict[str, Any] = {
         "exception: odd", "exception: unpicklable", "exception: unicode", "result: lock",
         "result: text", "result: none", "result: tuple", "result: moment", "result: bytes")}
 
+def _on_the_wire(case: Callable[[Run], Any]) -> Callable[[Run], Any]:
+    """The result messages are compared; newer clients of Celery lose some behind a RETRY."""
+    return lambda run: run.ended(case(run))
+
+
 RPC = {
-    **{name: case for name, case in _BASIC.items()
+    **{name: _on_the_wire(case) if "retry" in name else case for name, case in _BASIC.items()
        if not name.startswith(("ignored", "track", "result: bytes"))},
     **outcome_cases.RESULTS,
     "progress": lambda run: run.ran(tasks.progress_unseen.delay(2)),
@@ -32,9 +38,10 @@ RPC = {
     "group": lambda run: group(tasks.add.s(1, 1), tasks.add.s(1, 1))(),
     "link": lambda run: tasks.add.apply_async((1, 1), link=tasks.add.s(5)),
     "replace": lambda run: canvas.replaced.delay("task") and run.noted_in_all("task_postrun", 2),
-    "retry": lambda run: retries.until.delay(2),
+    "retry": _on_the_wire(lambda run: retries.until.delay(2)),
     "msgpack task": lambda run: tasks.echo.apply_async((1, "ä"), serializer="msgpack"),
-    "expired": lambda run: calling.slow.apply_async((0,), expires=1.5, countdown=2),
+    "expired": lambda run: run.logged(
+        calling.slow.apply_async((0,), expires=1.5, countdown=2), "Discarding revoked"),
     "unknown task": lambda run: run.app.send_task("no.such.task", (1,)),
     "huge result": outcome_cases.CASES["huge result"],
 }
