@@ -190,6 +190,24 @@ def test_an_error_of_the_app_comes_with_its_traceback(tmp_path: Path, statement:
     assert "find_app" not in text or statement.startswith("x = =")
 
 
+def test_the_working_folder_is_searched_last(tmp_path: Path) -> None:
+    """While the app is imported, first."""
+    other = tmp_path / "other"
+    write_files(tmp_path, proj=app_text() + """
+    import sys, where
+    print(where.NAME, sys.path.index(%r), file=sys.__stderr__)
+    from celery.signals import worker_ready
+    @worker_ready.connect
+    def ready(**kwargs):
+        print(sys.path[-1], file=sys.__stderr__)
+""" % str(tmp_path), where="NAME = 'ours'")
+    write_files(tmp_path, {"other/where": "NAME = 'theirs'"})
+    with Python("proj", tmp_path, environment={"PYTHONPATH": str(other)}) as runtime:
+        runtime.signal("worker_ready")
+        runtime.wait_log(f"{tmp_path}\n")
+        assert "ours 0\n" in runtime.read_log()
+
+
 def test_an_error_of_a_task_module_comes_with_its_traceback(tmp_path: Path) -> None:
     write_files(tmp_path, proj=app_text() + "    app.conf.imports = ['jobs']\n", jobs="1 / 0")
     text = start_failing("proj", tmp_path)

@@ -8,12 +8,27 @@ from kombu.exceptions import ContentDisallowed, DecodeError
 from kombu.serialization import loads, registry
 
 
+# The main process counts lost processes in it. A task hands its own headers on to what it sends.
+_LOSSES = "x-worker-lost-count"
+
+
 class Undecodable(Exception):
     """Celery acknowledges such a message and forgets it."""
 
 
 class Invalid(Exception):
     """Celery rejects such a message."""
+
+
+def complete(request):
+    """Give a request the message's properties as Celery has them: those that it has, and headers."""
+    properties = {name: value for name, value in request["properties"].items()
+                  if value is not None}
+    headers = request["headers"]
+    if headers:
+        headers.pop(_LOSSES, None)
+        properties["application_headers"] = headers
+    request["properties"] = properties
 
 
 def open_body(headers, properties, body, accept):
@@ -41,9 +56,9 @@ def _decode(body, properties, accept):
     try:
         return loads(body, content_type, properties.get("content_encoding"), accept=accept)
     except ContentDisallowed as error:
-        raise Invalid(error) from error
+        raise Invalid(str(error)) from error
     except DecodeError as error:
-        raise Undecodable(error) from error
+        raise Undecodable(repr(error)) from error
 
 
 def _decompress(body, compression):
@@ -71,6 +86,6 @@ def _take_apart(payload, headers):
     try:
         triple, merged, _, _ = hybrid_to_proto2(_Headers(headers), payload)
     except InvalidTaskError as error:
-        raise Invalid(error) from error
+        raise Invalid(str(error)) from error
     headers.update(merged)
     return triple
