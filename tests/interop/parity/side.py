@@ -14,6 +14,7 @@ from typing import Any, Callable, Iterator
 from urllib.parse import urlsplit
 
 import amqp
+from redis import Redis
 
 from interop.parity.configurations import COMMON, Configuration
 from support.amqp import Client
@@ -23,6 +24,7 @@ from support.worker import SANITIZER_REPORT, TESTS, build_folder
 PYTHON = os.environ.get("CELERIAC_TEST_PYTHON", "/usr/bin/python3")
 GRAVEYARD = "graveyard"
 TAP = "tap"
+OUTPUT = "worker.log"
 READY_SECONDS = 60.0
 CLIENT_SECONDS = 150.0
 QUIET_SECONDS = 10.0
@@ -42,7 +44,7 @@ class Side:
         self.cases = cases
         self.failure = ""
         self.answers: dict[str, Any] = {}
-        self.log = ""
+        self.logs: dict[str, str] = {}
         self.records: list[dict[str, Any]] = []
         self.trace: list[amqp.Message] = []
         self.dead: list[amqp.Message] = []
@@ -63,7 +65,7 @@ class Side:
                 yield from self._run(tap)
                 self._collect(tap)
         except (Timeout, RuntimeError, OSError, ValueError, amqp.exceptions.AMQPError) as error:
-            self.failure = f"{type(error).__name__}: {error}\n{self._read('worker.log')[-4000:]}"
+            self.failure = f"{type(error).__name__}: {error}\n{self._read(OUTPUT)[-4000:]}"
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -78,7 +80,7 @@ class Side:
 
     def _run(self, tap: Client) -> Iterator[None]:
         self.lap("started")
-        worker = Process(self._command(), self._folder / "worker.log", self._environment(),
+        worker = Process(self._command(), self._folder / OUTPUT, self._environment(),
                          self._folder)
         client: Process | None = None
         try:
@@ -107,7 +109,7 @@ class Side:
         status = worker.poll()
         if status is not None:
             raise RuntimeError(f"the worker ended with status {status}")
-        return " ready." in self._read("worker.log")
+        return any(" ready." in log for log in self._read_logs().values())
 
     def _command(self) -> list[str]:
         one = self._configuration
@@ -127,10 +129,10 @@ class Side:
                 **({"CELERY_BROKER_URL": self._broker, **backend} if more else {}), **more}
 
     def _collect(self, tap: Client) -> None:
-        self.log = self._read("worker.log")
-        report = SANITIZER_REPORT.search(self.log)
+        self.logs = self._read_logs()
+        report = SANITIZER_REPORT.search(self.logs[OUTPUT])
         if report:
-            raise RuntimeError(f"sanitizer report: {self.log[report.start():][:2000]}")
+            raise RuntimeError(f"sanitizer report: {report.string[report.start():][:2000]}")
         self.answers = self._read_answers()
         self.records = [json.loads(line) for line in self._read("journal").splitlines()]
         self.trace = _drain(tap, TAP)
@@ -141,6 +143,11 @@ class Side:
     def _read(self, name: str) -> str:
         path = self._folder / name
         return path.read_text(errors="replace") if path.exists() else ""
+
+    def _read_logs(self) -> dict[str, str]:
+        """What the worker prints, and its log files."""
+        return {path.name: path.read_text(errors="replace")
+                for path in sorted(self._folder.glob("*.log")) if path.name != "client.log"}
 
     def _read_answers(self) -> dict[str, Any]:
         lines = self._read("client.log").splitlines()
@@ -161,9 +168,8 @@ class Side:
     def _stored(self) -> dict[str, bytes]:
         """What the result backend holds: key to value."""
         if self._configuration.backend == "redis":
-            import redis
             parts = urlsplit(self._backend)
-            with redis.Redis("127.0.0.1", parts.port, int(parts.path[1:])) as client:
+            with Redis("127.0.0.1", parts.port, int(parts.path[1:])) as client:
                 return {key.decode(): client.get(key) if client.type(key) == b"string" else b""
                         for key in client.keys()}
         return {path.name: path.read_bytes() for path in self._folder.glob("celery-*")}

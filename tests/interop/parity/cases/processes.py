@@ -20,7 +20,7 @@ LOGS = {f"log: {name.replace('_', ' ')}": (lambda run, task=getattr(logs, name):
 
 
 def _recycled(run: Run) -> Any:
-    """Which tasks share a process, when one runs at most two."""
+    """Which tasks share a process."""
     pids = [run.noted("pid is", processes.pid.delay().id)["pid"] for _ in range(6)]
     return [pids.index(pid) for pid in pids]
 
@@ -29,3 +29,5 @@ RECYCLE = {
     "pids": _recycled,
     "at exit": lambda run: run.ran(processes.at_exit.delay()),
 }
+
+MEMORY = {"pids": _recycled}
