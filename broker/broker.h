@@ -38,7 +38,7 @@ const char *broker_strerror(int error);
 /* One of several bindings of a queue, with its exchange. Strings as of broker_queue. */
 struct broker_binding {
     const char *exchange, *exchange_type, *routing_key;
-    msgpack_object arguments, exchange_arguments; /* map, or nil */
+    msgpack_object arguments, exchange_arguments;                       /* map, or nil */
     bool exchange_transient, exchange_auto_delete, exchange_no_declare; /* as in broker_queue */
 };
 
