@@ -74,6 +74,8 @@ class Names:
         if isinstance(value, dict):
             return {self.text(str(key)): NUMBERS[key] if key in NUMBERS and one else
                     self.clean(one) for key, one in value.items()}
+        if isinstance(value, set):
+            return sorted({self.text(one) for one in value})
         if isinstance(value, (list, tuple)):
             return [self.clean(one) for one in value]
         if isinstance(value, (type(None), bool, int, float)):

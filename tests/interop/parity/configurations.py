@@ -38,5 +38,5 @@ CONFIGURATIONS = {
     "late": Configuration("Late", celeriac_args=(), concurrency=3,
                           args=("--time-limit", "30", "-f", "%n-%I.log")),
     "recycle": Configuration("Plain", args=("--max-tasks-per-child", "2"), concurrency=1),
-    "memory": Configuration("Plain", args=("--max-memory-per-child", "1"), concurrency=1),
+    "memory": Configuration("Plain", args=("--max-memory-per-child", "250000"), concurrency=1),
 }

@@ -18,14 +18,16 @@ from interop.parity.chance import UUID, Names
 from interop.parity.side import Side
 
 # What celeriac lets a child do, and Celery's main process does itself.
-RECORDED_EVENTS = ("before_task_publish", "after_task_publish", "task_revoked", "task_failure")
+RECORDED_EVENTS = ("before_task_publish", "after_task_publish", "task_revoked", "task_failure",
+                   "Request.on_failure", "Request.on_timeout")
 # Lines that only one of the two has: of the pool's own life.
 POOL_LIFE = re.compile(r"lost its process|Process 'ForkPoolWorker-N' pid:<pid> exited|"
                        r"Pool process <|Process ForkPoolWorker-N|MaybeEncodingError|leaving$|"
-                       r"child process exiting after exceeding memory limit")
+                       r"child process exiting after exceeding memory limit|it is replaced$|"
+                       r"celeriac does not limit rates yet|parity@\S+ celeriac v")
 # One log entry: its first line has a stamp or one of our formats in front, or was just printed.
 LOG_START = re.compile(
-    r"^(\[\d{4}-\d\d-\d\d |main\||task\||own\||worker: |"
+    r"^(\[\d{4}-\d\d-\d\d |main\||task\||own\||worker: |parity@\S+ celeriac v|"
     r"(printed by|two lines by|second of|error by|written by|real output of) |"
     r"leaving$)", re.MULTILINE)
 
@@ -38,10 +40,9 @@ def decode(body: bytes, content_type: str, compression: str = "") -> Any:
         "application/json": lambda: json.loads(body),
         "application/x-msgpack": lambda: msgpack.unpackb(body, raw=False),
         "application/x-yaml": lambda: yaml.safe_load(body),
-        # Unpickling would need the app.
-        "application/x-python-serialize": lambda: [
-            argument for _, argument, _ in pickletools.genops(body)
-            if isinstance(argument, (str, int, float))],
+        # Unpickling would need the app; the order is that of dictionaries.
+        "application/x-python-serialize": lambda: {
+            argument for _, argument, _ in pickletools.genops(body) if isinstance(argument, str)},
     }
     try:
         return kinds[content_type]()

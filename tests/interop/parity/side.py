@@ -125,6 +125,7 @@ class Side:
         backend = {"CELERY_RESULT_BACKEND": self._backend} if self._backend else {}
         return {**os.environ, "PYTHONPATH": str(TESTS), "PYTHONDONTWRITEBYTECODE": "1",
                 "PARITY_FOLDER": str(self._folder), "C_FORCE_ROOT": "yes",
+                "PARITY_WORKER": self.worker,
                 "PARITY_SETTINGS": self._configuration.settings, **self._configuration.env,
                 **({"CELERY_BROKER_URL": self._broker, **backend} if more else {}), **more}
 

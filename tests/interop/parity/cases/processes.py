@@ -19,15 +19,16 @@ LOGS = {f"log: {name.replace('_', ' ')}": (lambda run, task=getattr(logs, name):
                      "task_names")}
 
 
-def _recycled(run: Run) -> Any:
+def _pids(run: Run, count: int, task: Any, *args: Any) -> Any:
     """Which tasks share a process."""
-    pids = [run.noted("pid is", processes.pid.delay().id)["pid"] for _ in range(6)]
+    pids = [run.noted("pid is", task.delay(*args).id)["pid"] for _ in range(count)]
     return [pids.index(pid) for pid in pids]
 
 
+# The last child has a task to go, so that it is there at the end.
 RECYCLE = {
-    "pids": _recycled,
+    "pids": lambda run: _pids(run, 6, processes.pid),
     "at exit": lambda run: run.ran(processes.at_exit.delay()),
 }
 
-MEMORY = {"pids": _recycled}
+MEMORY = {"pids": lambda run: _pids(run, 7, processes.hold, 100)}
