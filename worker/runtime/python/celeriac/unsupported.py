@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Saying what of the app's settings celeriac does not do: a warning each, never silence."""
 
-import difflib
 import logging
 
 from celery.app.defaults import NAMESPACES, flatten
@@ -67,7 +66,8 @@ def warn_of_threads():
 def _warn_of_names(given):
     known = set(dict(flatten(NAMESPACES))) | _OURS
     for name in sorted({setting.partition("=")[0] for setting in given} - known):
-        close = difflib.get_close_matches(name, known, 1)
+        from difflib import get_close_matches  # seldom needed, and every child would have it
+        close = get_close_matches(name, known, 1)
         logger.warning("%s is not a setting of Celery and has no effect%s", name,
                        f": do you mean {close[0]}?" if close else "")
 
