@@ -225,7 +225,7 @@ static struct pool_config pool_config_of(const struct app *app)
         .max_memory_per_child = (uint64_t)app->settings.worker_max_memory_per_child,
         .start_timeout = app->start_timeout,
         .kill_timeout = 1,
-        .leave_timeout = 10,
+        .leave_timeout = 5,
     };
 }
 

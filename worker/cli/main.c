@@ -144,7 +144,7 @@ static int run(struct app *app)
         .argv = app->runtime.argv,
         .load_timeout = LOAD_SECONDS,
         .kill_timeout = 1,
-        .leave_timeout = 10,
+        .leave_timeout = 5,
     };
     uv_loop_init(&app->loop);
     start_signals(app);
