@@ -19,7 +19,7 @@ struct backend {
     char name[NAME_SIZE];
 };
 
-static const struct backend_type *const types[] = {&backend_disabled, &backend_rpc};
+static const struct backend_type *const types[] = {&backend_disabled, &backend_rpc, &backend_redis};
 
 /* Bytes of `url` before "://" or, as Celery allows, of a bare name; of "rpc+ssl://" those before
  * the plus. */
@@ -28,13 +28,21 @@ static size_t scheme_size(const char *url)
     return strcspn(url, ":+/?");
 }
 
+static bool has_scheme(const struct backend_type *type, const char *url)
+{
+    size_t size = scheme_size(url);
+    for (const char *const *scheme = type->schemes; *scheme; scheme++)
+        if (strlen(*scheme) == size && strncasecmp(*scheme, url, size) == 0)
+            return true;
+    return false;
+}
+
 static const struct backend_type *find(const char *url)
 {
     if (!url || !*url)
         return &backend_disabled;
-    size_t size = scheme_size(url);
     for (size_t i = 0; i < ARRAY_LEN(types); i++)
-        if (strlen(types[i]->scheme) == size && strncasecmp(types[i]->scheme, url, size) == 0)
+        if (has_scheme(types[i], url))
             return types[i];
     return NULL;
 }
@@ -55,15 +63,16 @@ static void mask(const char *url, char ret[NAME_SIZE])
 
 bool backend_supported(const char *url, char error[BACKEND_ERROR_SIZE])
 {
-    if (find(url))
-        return true;
+    const struct backend_type *type = find(url);
+    if (type)
+        return !type->check || type->check(url, error);
     int used =
         snprintf(error, BACKEND_ERROR_SIZE,
                  "there is no result backend '%.*s' here; there are:", (int)scheme_size(url), url);
     for (size_t i = 0; i < ARRAY_LEN(types); i++)
         if (used > 0 && used < BACKEND_ERROR_SIZE)
             used += snprintf(error + used, (size_t)(BACKEND_ERROR_SIZE - used), " %s://",
-                             types[i]->scheme);
+                             types[i]->schemes[0]);
     return false;
 }
 
@@ -81,6 +90,14 @@ struct backend *backend_open(const struct backend_config *config)
     }
     mask(config->url && *config->url ? config->url : "disabled://", backend->name);
     return backend;
+}
+
+void backend_stop(struct backend *backend, void (*stopped)(void *context), void *context)
+{
+    if (backend->type->stop)
+        backend->type->stop(backend->self, stopped, context);
+    else
+        stopped(context);
 }
 
 void backend_close(struct backend *backend)

@@ -4,28 +4,53 @@
 
 /* Results <-> where clients look for them. A backend is one of the table of backends, opened by
  * URL. It stores documents that are already encoded (codec/result_message.h) and says when a
- * document is safe, so that the ack can follow it. */
+ * document is safe, so that the ack can follow it. It never blocks the loop and comes back by
+ * itself after a lost connection, with every result that it was given. */
+
+#include <uv.h>
 
 #include "broker/broker.h"
 #include "codec/buffer.h"
+#include "codec/serializer.h"
 #include "codec/value.h"
 
 enum { BACKEND_ERROR_SIZE = 256 };
 
 struct backend;
 
+struct backend_handler {
+    /* There was no room (BACKEND_FULL), and there is again. rpc:// does not call it: the broker's
+     * own on_drained says it. */
+    void (*on_drained)(void *context);
+    /* Words for the log, at WARNING. */
+    void (*on_trouble)(void *context, const char *text);
+};
+
 struct backend_config {
-    const char *url;       /* "rpc://", "disabled://"; NULL or "" = disabled, as in Celery */
-    struct broker *broker; /* for rpc:// */
-    const char *content_type, *content_encoding; /* of result_serializer */
-    bool persistent;                             /* result_persistent */
+    const char
+        *url; /* "rpc://", "redis://...", "disabled://"; NULL or "" = disabled, as in Celery */
+    uv_loop_t *loop;
+    struct broker *broker;               /* for rpc:// */
+    const struct serializer *serializer; /* result_serializer */
+    bool persistent;                     /* result_persistent, of rpc:// */
+    /* Of redis:// */
+    double expires;                        /* result_expires, seconds; 0: results stay for ever */
+    double socket_timeout;                 /* redis_socket_timeout, seconds without an answer */
+    const char *key_prefix;                /* global_keyprefix; NULL: none */
+    size_t waiting_max;                    /* bytes of documents that may wait for the server */
+    const struct backend_handler *handler; /* borrowed, with its context, for the backend's life */
+    void *context;
 };
 
 /* True if celeriac has a backend for the URL; `error` names the ones there are otherwise. */
 MUST_CHECK bool backend_supported(const char *url, char error[BACKEND_ERROR_SIZE]);
-/* The strings and the broker are borrowed for the backend's life. NULL: out of memory or not
- * supported. */
+/* The strings, the loop and the broker are borrowed for the backend's life. NULL: out of memory or
+ * not supported. */
 struct backend *backend_open(const struct backend_config *config);
+/* What is still waiting is given up (`stored` is called with words). Then, from the loop or from
+ * within, `stopped`. */
+void backend_stop(struct backend *backend, void (*stopped)(void *context), void *context);
+/* Only after `stopped`. Accepts NULL. */
 void backend_close(struct backend *backend);
 
 /* "disabled://" or the URL with its password masked, for the banner. */
@@ -43,7 +68,7 @@ enum backend_answer {
     BACKEND_PENDING = 0, /* `stored` will be called */
     BACKEND_NOTHING =
         1, /* there is nowhere to store it (disabled, no reply_to): `stored` is not called */
-    BACKEND_FULL = -1,   /* no room now: try again at the broker's on_drained */
+    BACKEND_FULL = -1,   /* no room now: try again at on_drained */
     BACKEND_FAILED = -2, /* cannot be stored at all (reply_to longer than AMQP's 255 bytes) */
 };
 MUST_CHECK enum backend_answer backend_store(struct backend *backend,
