@@ -75,4 +75,36 @@ MUST_CHECK enum backend_answer backend_store(struct backend *backend,
                                              const struct backend_result *result,
                                              backend_stored *stored, void *context);
 
+/* ---- Chords, where the backend keeps their parts (redis://) ---- */
+
+bool backend_has_chords(const struct backend *backend);
+
+/* Called once, from the loop. */
+typedef void backend_done(void *context, const char *error);
+
+/* A chord of `size` parts begins. `group` is the document of its saved group, or empty. */
+MUST_CHECK enum backend_answer backend_begin_chord(struct backend *backend, struct text group_id,
+                                                   uint64_t size, struct bytes group,
+                                                   backend_done *done, void *context);
+
+struct backend_part {
+    struct text group_id;
+    bool has_index;
+    int64_t index;       /* its place in the group; without one it comes last */
+    struct bytes member; /* [1, task id, state, result] in the result serializer */
+};
+
+/* Called once, from the loop. `error` is not NULL: the part could not be added. `count` > 0: it was
+ * the last one, and `members` are all of them in order (borrowed for the call); 0: more are to
+ * come, or the chord's size is not known yet. */
+typedef void backend_added(void *context, const char *error, const struct bytes *members,
+                           size_t count);
+MUST_CHECK enum backend_answer backend_add_part(struct backend *backend,
+                                                const struct backend_part *part,
+                                                backend_added *added, void *context);
+
+/* The chord's body is on its way: its keys go. */
+MUST_CHECK enum backend_answer backend_end_chord(struct backend *backend, struct text group_id,
+                                                 backend_done *done, void *context);
+
 #endif

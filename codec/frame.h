@@ -37,6 +37,9 @@ enum frame_type {
     FRAME_READY = 32,   /* [32, resident KiB] */
     FRAME_STARTED = 33, /* [33, job] */
     FRAME_RESULT = 34,  /* [34, job, flags, resident KiB, report, document] */
+    FRAME_PUBLISH = 35, /* [35, job, message, body] */
+    FRAME_STORE = 36,   /* [36, job, task id, state, document] */
+    FRAME_CHORD = 37,   /* [37, job, group id, size, group document] */
 };
 
 /* Flags of JOB. */
