@@ -119,3 +119,33 @@ enum backend_answer backend_store(struct backend *backend, const struct backend_
 {
     return backend->type->store(backend->self, result, stored, context);
 }
+
+bool backend_has_chords(const struct backend *backend)
+{
+    return backend->type->add_part != NULL;
+}
+
+enum backend_answer backend_begin_chord(struct backend *backend, struct text group_id,
+                                        uint64_t size, struct bytes group, backend_done *done,
+                                        void *context)
+{
+    if (!backend_has_chords(backend))
+        return BACKEND_FAILED;
+    return backend->type->begin_chord(backend->self, group_id, size, group, done, context);
+}
+
+enum backend_answer backend_add_part(struct backend *backend, const struct backend_part *part,
+                                     backend_added *added, void *context)
+{
+    if (!backend_has_chords(backend))
+        return BACKEND_FAILED;
+    return backend->type->add_part(backend->self, part, added, context);
+}
+
+enum backend_answer backend_end_chord(struct backend *backend, struct text group_id,
+                                      backend_done *done, void *context)
+{
+    if (!backend_has_chords(backend))
+        return BACKEND_FAILED;
+    return backend->type->end_chord(backend->self, group_id, done, context);
+}

@@ -94,11 +94,19 @@ struct backend_part {
     struct bytes member; /* [1, task id, state, result] in the result serializer */
 };
 
-/* Called once, from the loop. `error` is not NULL: the part could not be added. `count` > 0: it was
- * the last one, and `members` are all of them in order (borrowed for the call); 0: more are to
- * come, or the chord's size is not known yet. */
-typedef void backend_added(void *context, const char *error, const struct bytes *members,
-                           size_t count);
+/* All parts of a chord. */
+struct backend_parts {
+    /* In order: the members, or, with a saved group, the result documents of its tasks, as they
+     * stand in the tree (depth first). */
+    const struct bytes *items;
+    size_t count;
+    struct bytes group; /* the saved group's document, or empty */
+};
+
+/* Called once, from the loop. `error` is not NULL: the part could not be added. `parts` is not
+ * NULL: it was the last one (borrowed for the call). Neither: more are to come, or the chord's size
+ * is not known yet. */
+typedef void backend_added(void *context, const char *error, const struct backend_parts *parts);
 MUST_CHECK enum backend_answer backend_add_part(struct backend *backend,
                                                 const struct backend_part *part,
                                                 backend_added *added, void *context);

@@ -17,6 +17,13 @@ struct backend_type {
     bool (*check)(const char *url, char error[BACKEND_ERROR_SIZE]);
     enum backend_answer (*store)(void *self, const struct backend_result *result,
                                  backend_stored *stored, void *context);
+    /* Left out by a type without chords. */
+    enum backend_answer (*begin_chord)(void *self, struct text group_id, uint64_t size,
+                                       struct bytes group, backend_done *done, void *context);
+    enum backend_answer (*add_part)(void *self, const struct backend_part *part,
+                                    backend_added *added, void *context);
+    enum backend_answer (*end_chord)(void *self, struct text group_id, backend_done *done,
+                                     void *context);
 };
 
 extern const struct backend_type backend_disabled;
