@@ -14,13 +14,12 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "python"))
 
-# pylint: disable=wrong-import-position
-import django  # noqa: E402
-from celery import chain, chord, group  # noqa: E402
-from django.core.management import call_command  # noqa: E402
+import django
+from celery import chain, chord, group
+from django.core.management import call_command
 
-from mysite import celery_app  # noqa: E402
-from report import SECONDS, Report  # noqa: E402
+from mysite import celery_app
+from report import SECONDS, Report
 
 
 def orders(report, tasks):
@@ -52,7 +51,7 @@ def surroundings(report, tasks):
 
 def wait_mails(count):
     """The mails in the database, once there are as many."""
-    from shop.models import Mail  # pylint: disable=import-outside-toplevel
+    from shop.models import Mail
     deadline = time.monotonic() + SECONDS
     while Mail.objects.count() < count and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -67,7 +66,7 @@ def main():
     django.setup()
     call_command("migrate", verbosity=0)
     call_command("flush", verbosity=0, interactive=False)
-    from shop import tasks  # pylint: disable=import-outside-toplevel
+    from shop import tasks
     report = Report(celery_app, whole="--whole" in sys.argv)
     orders(report, tasks)
     surroundings(report, tasks)

@@ -280,11 +280,22 @@ def test_settings_behind_the_command(worker: Callable[..., BaseWorker], amqp: Cl
 
 
 def test_options_without_effect_are_named(worker: Callable[..., BaseWorker]) -> None:
-    running = worker("-E", "--statedb", "state", "--autoscale", "3,1", "--without-gossip")
+    running = worker("-E", "--statedb", "state", "--autoscale", "3,1", "--without-gossip",
+                     "--python", "python3", "-I", "module")
     running.wait_log(r"^\.> concurrency: +3 \(prefork\)$")
-    for option in ("task-events", "statedb", "autoscale"):
+    for option in ("task-events", "statedb", "autoscale", "python", "include"):
         running.wait_log(rf"WARNING/MainProcess\] --{option} has no effect: ")
     assert "gossip" not in running.read_log()
+
+
+def test_acks_as_in_celery_for_a_library(worker: Callable[..., BaseWorker], amqp: Client,
+                                         replies: Replies) -> None:
+    """Acked before it ran: the task that kills its process is not tried again."""
+    running = worker("--celery-acks", concurrency=1)
+    task = amqp.send_task("example.exit", (7,), reply_to=replies.queue)
+    assert replies.document(task)["status"] == "FAILURE"
+    assert running.read_log().count("received") == 1
+    assert running.read_log().count("exited with 'exitcode 7'") == 1
 
 
 def test_workdir_is_where_names_are_looked_up(worker: Callable[..., BaseWorker], client: Celery,

@@ -95,8 +95,12 @@ def test_options_win_over_the_app(app: Callable[..., Worker], amqp: Client) -> N
 def test_settings_reach_the_app(app: Callable[..., Worker], tmp_path: Path, amqp: Client) -> None:
     config = tmp_path / "celery.ini"
     config.write_text("[celery]\ntask_default_queue = file\ntask_default_priority = 7\n")
-    app("--config", str(config), "--set", "task_queues=None", "task.default_exchange=ex")
+    running = app("--config", str(config), "--set", "task_queues=None", "task.default_exchange=ex",
+                  "colour=blue")
     assert amqp.counts("file")[1] == 1
+    running.wait_log(r"^\.> file +exchange=ex\(direct\)")
+    running.wait_log(LINE % ("WARNING", "colour is not a setting of Celery"))
+    assert "task_default_priority" not in running.read_log()
 
 
 def test_broker_and_backend_of_the_options_are_the_apps(

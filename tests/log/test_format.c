@@ -93,10 +93,11 @@ static void what_is_too_long_is_refused(void **state)
     assert_false(format_read(text, &format, problem, sizeof(problem)));
     text[LOG_FORMAT_MAX - 1] = '\0';
     assert_true(format_read(text, &format, problem, sizeof(problem)));
-    memset(text, '%', 2 * (FORMAT_PIECES_MAX + 1));
-    text[2 * (FORMAT_PIECES_MAX + 1)] = '\0';
+    size_t most = (size_t)2 * FORMAT_PIECES_MAX; /* each is %% */
+    memset(text, '%', most + 2);
+    text[most + 2] = '\0';
     assert_false(format_read(text, &format, problem, sizeof(problem)));
-    text[2 * FORMAT_PIECES_MAX] = '\0';
+    text[most] = '\0';
     assert_true(format_read(text, &format, problem, sizeof(problem)));
 }
 

@@ -132,6 +132,11 @@ static void a_file_that_was_moved_away_is_opened_anew(void **state)
     sink_write(&sink, "new\n", 4);
     assert_string_equal(content_of(path), "new\n");
     assert_string_equal(content_of(moved), "");
+    assert_int_equal(rename(path, moved), 0); /* and made anew by somebody else */
+    close(open(path, O_WRONLY | O_CREAT, 0644));
+    sink_refresh(&sink, 102);
+    sink_write(&sink, "third\n", 6);
+    assert_string_equal(content_of(path), "third\n");
     close(sink.fd);
 }
 

@@ -197,7 +197,7 @@ def test_what_is_buffered_at_a_fork_is_written_once(tmp_path: Path) -> None:
 app.conf.worker_redirect_stdouts = False
 sys.stdout.write("buffered here")
 """)
-    with Python("proj", tmp_path) as runtime:
+    with Python("proj", tmp_path, environment={"PYTHONUNBUFFERED": None}) as runtime:
         child = runtime.spawn()
         child.send(LEAVE)
         runtime.exited(child)
@@ -303,6 +303,8 @@ from pathlib import Path
 runtime = Python("proj", Path({folder!r}), *{options!r})
 runtime.__enter__()
 child = runtime.spawn()
+runtime.signal("worker_ready")
+runtime.wait_log("busy")
 print(runtime.pid, child.pid, flush=True)
 time.sleep(100)
 """
@@ -313,7 +315,9 @@ def test_nobody_outlives_the_main_process(tmp_path: Path, options: list[str]) ->
     write_app(tmp_path, """
 from celery.signals import worker_ready
 @worker_ready.connect
-def ready(**kwargs): pass
+def ready(**kwargs):
+    print("busy", file=sys.__stderr__, flush=True)
+    time.sleep(100)
 """)
     here = Path(__file__).parent
     text = MAIN.format(path=[str(here), str(here.parent)], folder=str(tmp_path), options=options)

@@ -249,8 +249,7 @@ static void log_warnings(const struct app *app)
 {
     for (size_t i = 0; i < app->options.warning_count; i++)
         log_warning("%s", app->options.warnings[i]);
-    if (!app->kind->apps_have_settings)
-        settings_warn_unknown(&app->settings, on_warning, NULL);
+    settings_warn_unknown(&app->settings, app->kind->apps_have_settings, on_warning, NULL);
 }
 
 int hello_accept(struct app *app, const msgpack_object *description, char error[APP_ERROR_SIZE])

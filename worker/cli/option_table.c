@@ -9,16 +9,6 @@
 
 #include "worker/cli/version.h"
 
-static void warn(struct option_parse *parse, const char *name, const char *why)
-{
-    struct options *options = parse->options;
-    char *text;
-    if (options->warning_count == OPTIONS_WARNINGS_MAX ||
-        asprintf(&text, "--%s has no effect: %s", name, why) < 0)
-        return;
-    options->warnings[options->warning_count++] = text;
-}
-
 /* ---- options that are more than a value ---- */
 
 static bool call_loglevel(struct option_parse *parse, const char *value)
@@ -37,14 +27,15 @@ static bool call_task_events(struct option_parse *parse, const char *value)
 {
     (void)value;
     parse->options->task_events = true;
-    warn(parse, "task-events", "task events are not supported yet, none will be sent");
+    options_warn(parse->options, "task-events",
+                 "task events are not supported yet, none will be sent");
     return true;
 }
 
 static bool call_optimization(struct option_parse *parse, const char *value)
 {
     if (strcmp(value, "fair") != 0 && strcmp(value, "default") != 0)
-        warn(parse, "optimization", "scheduling is always fair");
+        options_warn(parse->options, "optimization", "scheduling is always fair");
     return true;
 }
 
@@ -71,7 +62,8 @@ static bool call_autoscale(struct option_parse *parse, const char *value)
         snprintf(parse->problem, sizeof(parse->problem), "--autoscale takes MAX,MIN");
         return false;
     }
-    warn(parse, "autoscale", "it is not supported yet, MAX children run all the time");
+    options_warn(parse->options, "autoscale",
+                 "it is not supported yet, MAX children run all the time");
     return settings_put(parse->settings, parse->source, "worker_concurrency", text,
                         parse->problem) == SETTINGS_OK;
 }
@@ -155,88 +147,95 @@ static bool call_help(struct option_parse *parse, const char *value)
 #define NONE          EFFECT_NONE, 0, NULL, NULL
 #define WARN(text)    EFFECT_WARN, 0, text, NULL
 #define REFUSE(text)  EFFECT_REFUSE, 0, text, NULL
-#define GLOBAL        SCOPE_GLOBAL, NULL
-#define WORKER        SCOPE_WORKER, NULL
-#define OURS          SCOPE_OURS, NULL
 
 #define NO_BEAT   "the scheduler is not part of this worker: run `celery beat` beside it"
 #define NO_EVENTS "event heartbeats are not supported yet"
 #define NO_DETACH "it belongs to --detach"
 
 const struct option_row option_table[] = {
-    {'A', "app", "APP", SCOPE_GLOBAL, "APP", TO(app),
+    {'A', SCOPE_GLOBAL, "app", "APP", "APP", TO(app),
      "a Celery app, named as for celery -A, or path/to/library.so with tasks in C"},
-    {'b', "broker", "URL", SCOPE_GLOBAL, "BROKER_URL", SETTING("broker_url"),
+    {'b', SCOPE_GLOBAL, "broker", "URL", "BROKER_URL", SETTING("broker_url"),
      "amqp://user:password@host:port/vhost; several: separated by ';'"},
-    {0, "result-backend", "URL", SCOPE_GLOBAL, "RESULT_BACKEND", SETTING("result_backend"),
+    {0, SCOPE_GLOBAL, "result-backend", "URL", "RESULT_BACKEND", SETTING("result_backend"),
      "where results go; with a library rpc:// or disabled:// (default)"},
-    {0, "loader", "CLASS", SCOPE_GLOBAL, "LOADER", TO(loader), "the app's loader"},
-    {0, "config", "NAME", SCOPE_GLOBAL, "CONFIG_MODULE", TO(config),
+    {0, SCOPE_GLOBAL, "loader", "CLASS", "LOADER", TO(loader), "the app's loader"},
+    {0, SCOPE_GLOBAL, "config", "NAME", "CONFIG_MODULE", TO(config),
      "module with the app's settings, or INI file with settings in its section [celery]"},
-    {0, "workdir", "FOLDER", GLOBAL, TO(workdir), "go there before anything else"},
-    {'C', "no-color", NULL, SCOPE_GLOBAL, "NO_COLOR", FLAG(no_color), "no colours in the log"},
-    {'q', "quiet", NULL, GLOBAL, FLAG(quiet), "no banner"},
-    {0, "skip-checks", NULL, SCOPE_GLOBAL, "SKIP_CHECKS", FLAG(skip_checks),
+    {0, SCOPE_GLOBAL, "workdir", "FOLDER", NULL, TO(workdir), "go there before anything else"},
+    {'C', SCOPE_GLOBAL, "no-color", NULL, "NO_COLOR", FLAG(no_color), "no colours in the log"},
+    {'q', SCOPE_GLOBAL, "quiet", NULL, NULL, FLAG(quiet), "no banner"},
+    {0, SCOPE_GLOBAL, "skip-checks", NULL, "SKIP_CHECKS", FLAG(skip_checks),
      "skip Django's checks at the start"},
-    {0, "python", "PATH", OURS, TO(python),
+    {0, SCOPE_OURS, "python", "PATH", NULL, TO(python),
      "interpreter for a Celery app (default: $VIRTUAL_ENV/bin/python, else python3)"},
-    {0, "no-preload", NULL, OURS, FLAG(no_preload),
+    {0, SCOPE_OURS, "no-preload", NULL, NULL, FLAG(no_preload),
      "import the app in every child, not once before they are forked"},
-    {0, "celery-acks", NULL, OURS, FLAG(celery_acks),
+    {0, SCOPE_OURS, "celery-acks", NULL, NULL, FLAG(celery_acks),
      "Celery's defaults for acks: early, and a lost task is not requeued"},
-    {0, "set", "NAME=VALUE", OURS, CALL(set), "give a Celery setting a value; may be repeated"},
-    {'n', "hostname", "NAME", WORKER, TO(hostname),
+    {0, SCOPE_OURS, "set", "NAME=VALUE", NULL, CALL(set),
+     "give a Celery setting a value; may be repeated"},
+    {'n', SCOPE_WORKER, "hostname", "NAME", NULL, TO(hostname),
      "node name (default celery@%h); %h host, %n its first part, %d its domain"},
-    {'c', "concurrency", "N", WORKER, CALL(concurrency),
+    {'c', SCOPE_WORKER, "concurrency", "N", NULL, CALL(concurrency),
      "child processes (default: the CPUs that the container may use)"},
-    {'P', "pool", "POOL", WORKER, CALL(pool), "prefork"},
-    {0, "autoscale", "MAX,MIN", WORKER, CALL(autoscale), "not supported yet: MAX children"},
-    {'Q', "queues", "A,B", WORKER, CALL(queues), "queues to consume (default: the app's)"},
-    {'X', "exclude-queues", "A,B", WORKER, CALL(exclude_queues), "queues not to consume"},
-    {'I', "include", "A,B", WORKER, TO(include), "more modules to import"},
-    {'l', "loglevel", "LEVEL", WORKER, CALL(loglevel),
+    {'P', SCOPE_WORKER, "pool", "POOL", NULL, CALL(pool), "prefork"},
+    {0, SCOPE_WORKER, "autoscale", "MAX,MIN", NULL, CALL(autoscale),
+     "not supported yet: MAX children"},
+    {'Q', SCOPE_WORKER, "queues", "A,B", NULL, CALL(queues),
+     "queues to consume (default: the app's)"},
+    {'X', SCOPE_WORKER, "exclude-queues", "A,B", NULL, CALL(exclude_queues),
+     "queues not to consume"},
+    {'I', SCOPE_WORKER, "include", "A,B", NULL, TO(include), "more modules to import"},
+    {'l', SCOPE_WORKER, "loglevel", "LEVEL", NULL, CALL(loglevel),
      "DEBUG, INFO, WARNING (default), ERROR, CRITICAL, FATAL"},
-    {'f', "logfile", "FILE", WORKER, TO(logfile),
+    {'f', SCOPE_WORKER, "logfile", "FILE", NULL, TO(logfile),
      "log file (default: stderr); %n is the node, %h its host, %d the domain"},
-    {'O', "optimization", "PROFILE", WORKER, CALL(optimization),
+    {'O', SCOPE_WORKER, "optimization", "PROFILE", NULL, CALL(optimization),
      "default or fair: scheduling is always fair"},
-    {'E', "task-events", NULL, WORKER, CALL(task_events), "accepted; not supported yet"},
-    {0, "events", NULL, OURS, CALL(task_events), NULL},
-    {0, "prefetch-multiplier", "N", WORKER, CALL(prefetch_multiplier),
-     "messages held for each child process (default 4)"},
-    {0, "disable-prefetch", NULL, WORKER, WARN("it is for Redis brokers"), "accepted"},
-    {0, "max-tasks-per-child", "N", WORKER, SETTING("worker_max_tasks_per_child"),
-     "replace a child after N tasks"},
-    {0, "max-memory-per-child", "KIB", WORKER, SETTING("worker_max_memory_per_child"),
-     "replace a child that has grown beyond KIB resident"},
-    {0, "time-limit", "S", WORKER, SETTING("task_time_limit"),
-     "kill a task's process after S seconds"},
-    {0, "soft-time-limit", "S", WORKER, SETTING("task_soft_time_limit"),
-     "tell a task after S seconds"},
-    {0, "purge", NULL, WORKER, FLAG(purge), "delete all waiting messages before the start"},
-    {0, "discard", NULL, OURS, FLAG(purge), NULL},
-    {0, "pidfile", "FILE", WORKER, TO(pidfile),
-     "write the process id there; refuse to start if it names a live process"},
-    {0, "uid", "USER", WORKER, TO(uid), "become this user (name or number)"},
-    {0, "gid", "GROUP", WORKER, TO(gid), "and this group"},
-    {0, "umask", "MODE", WORKER, TO(umask), "of the files that are made, octal with a leading 0"},
-    {0, "without-mingle", NULL, WORKER, NONE, "accepted: there is no mingle"},
-    {0, "without-gossip", NULL, WORKER, NONE, "accepted: there is no gossip"},
-    {0, "without-heartbeat", NULL, WORKER, NONE, "accepted: there are no event heartbeats"},
-    {0, "heartbeat-interval", "S", WORKER, WARN(NO_EVENTS), "accepted; not supported yet"},
-    {'S', "statedb", "FILE", WORKER, WARN("revokes are not supported yet"),
+    {'E', SCOPE_WORKER, "task-events", NULL, NULL, CALL(task_events),
      "accepted; not supported yet"},
-    {'s', "schedule-filename", "FILE", WORKER, WARN(NO_BEAT), "accepted: it is for -B"},
-    {0, "schedule", "FILE", OURS, WARN(NO_BEAT), NULL},
-    {0, "scheduler", "CLASS", WORKER, WARN(NO_BEAT), "accepted: it is for -B"},
-    {0, "executable", "PATH", WORKER, WARN(NO_DETACH), "accepted: it is for -D"},
-    {'B', "beat", NULL, WORKER, REFUSE(NO_BEAT), "refused: run celery beat beside the worker"},
-    {'D', "detach", NULL, WORKER,
+    {0, SCOPE_OURS, "events", NULL, NULL, CALL(task_events), NULL},
+    {0, SCOPE_WORKER, "prefetch-multiplier", "N", NULL, CALL(prefetch_multiplier),
+     "messages held for each child process (default 4)"},
+    {0, SCOPE_WORKER, "disable-prefetch", NULL, NULL, WARN("it is for Redis brokers"), "accepted"},
+    {0, SCOPE_WORKER, "max-tasks-per-child", "N", NULL, SETTING("worker_max_tasks_per_child"),
+     "replace a child after N tasks"},
+    {0, SCOPE_WORKER, "max-memory-per-child", "KIB", NULL, SETTING("worker_max_memory_per_child"),
+     "replace a child that has grown beyond KIB resident"},
+    {0, SCOPE_WORKER, "time-limit", "S", NULL, SETTING("task_time_limit"),
+     "kill a task's process after S seconds"},
+    {0, SCOPE_WORKER, "soft-time-limit", "S", NULL, SETTING("task_soft_time_limit"),
+     "tell a task after S seconds"},
+    {0, SCOPE_WORKER, "purge", NULL, NULL, FLAG(purge),
+     "delete all waiting messages before the start"},
+    {0, SCOPE_OURS, "discard", NULL, NULL, FLAG(purge), NULL},
+    {0, SCOPE_WORKER, "pidfile", "FILE", NULL, TO(pidfile),
+     "write the process id there; refuse to start if it names a live process"},
+    {0, SCOPE_WORKER, "uid", "USER", NULL, TO(uid), "become this user (name or number)"},
+    {0, SCOPE_WORKER, "gid", "GROUP", NULL, TO(gid), "and this group"},
+    {0, SCOPE_WORKER, "umask", "MODE", NULL, TO(umask),
+     "of the files that are made, octal with a leading 0"},
+    {0, SCOPE_WORKER, "without-mingle", NULL, NULL, NONE, "accepted: there is no mingle"},
+    {0, SCOPE_WORKER, "without-gossip", NULL, NULL, NONE, "accepted: there is no gossip"},
+    {0, SCOPE_WORKER, "without-heartbeat", NULL, NULL, NONE,
+     "accepted: there are no event heartbeats"},
+    {0, SCOPE_WORKER, "heartbeat-interval", "S", NULL, WARN(NO_EVENTS),
+     "accepted; not supported yet"},
+    {'S', SCOPE_WORKER, "statedb", "FILE", NULL, WARN("revokes are not supported yet"),
+     "accepted; not supported yet"},
+    {'s', SCOPE_WORKER, "schedule-filename", "FILE", NULL, WARN(NO_BEAT), "accepted: it is for -B"},
+    {0, SCOPE_OURS, "schedule", "FILE", NULL, WARN(NO_BEAT), NULL},
+    {0, SCOPE_WORKER, "scheduler", "CLASS", NULL, WARN(NO_BEAT), "accepted: it is for -B"},
+    {0, SCOPE_WORKER, "executable", "PATH", NULL, WARN(NO_DETACH), "accepted: it is for -D"},
+    {'B', SCOPE_WORKER, "beat", NULL, NULL, REFUSE(NO_BEAT),
+     "refused: run celery beat beside the worker"},
+    {'D', SCOPE_WORKER, "detach", NULL, NULL,
      REFUSE("celeriac stays in the foreground: let the service "
             "manager or the container put it into the background"),
      "refused"},
-    {0, "version", NULL, OURS, CALL(version), "print the version and leave"},
-    {'h', "help", NULL, OURS, CALL(help), "print this and leave"},
+    {0, SCOPE_OURS, "version", NULL, NULL, CALL(version), "print the version and leave"},
+    {'h', SCOPE_OURS, "help", NULL, NULL, CALL(help), "print this and leave"},
 };
 const size_t option_count = ARRAY_LEN(option_table);
 
@@ -312,7 +311,7 @@ static bool apply_refuse(struct option_parse *parse, const struct option_row *ro
 static bool apply_warn(struct option_parse *parse, const struct option_row *row, const char *value)
 {
     (void)value;
-    warn(parse, row->name, row->text);
+    options_warn(parse->options, row->name, row->text);
     return true;
 }
 

@@ -34,9 +34,9 @@ enum option_scope {
 
 struct option_row {
     char letter; /* 0: none */
+    enum option_scope scope;
     const char *name;
     const char *argument; /* its name in --help; NULL: takes none */
-    enum option_scope scope;
     const char *variable; /* another one, which comes first */
     enum option_effect effect;
     size_t offset;

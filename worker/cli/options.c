@@ -163,6 +163,15 @@ enum options_answer options_read(int argc, char **argv, struct options *options,
     return answer == OPTIONS_RUN ? read_argv(argc, argv, &parse) : answer;
 }
 
+void options_warn(struct options *options, const char *name, const char *why)
+{
+    char *text;
+    if (options->warning_count == OPTIONS_WARNINGS_MAX ||
+        asprintf(&text, "--%s has no effect: %s", name, why) < 0)
+        return;
+    options->warnings[options->warning_count++] = text;
+}
+
 void options_done(struct options *options)
 {
     free(options->queues_text);

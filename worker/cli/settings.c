@@ -305,7 +305,7 @@ static bool is_celerys(const char *name)
     return false;
 }
 
-void settings_warn_unknown(const struct settings *settings,
+void settings_warn_unknown(const struct settings *settings, bool runtime_knows,
                            void (*warn)(void *context, const char *text), void *context)
 {
     for (size_t i = 0; i < settings->overrides.count; i++) {
@@ -314,10 +314,11 @@ void settings_warn_unknown(const struct settings *settings,
         if (!override_split(settings->overrides.items[i].text, &parts) ||
             index_of(parts.name) < ARRAY_LEN(table))
             continue;
+        bool celerys = is_celerys(parts.name);
         snprintf(text, sizeof(text), "%s %s and has no effect", parts.name,
-                 is_celerys(parts.name) ? "is not supported by celeriac"
-                                        : "is not a setting of Celery");
-        warn(context, text);
+                 celerys ? "is not supported by celeriac" : "is not a setting of Celery");
+        if (!celerys || !runtime_knows)
+            warn(context, text);
     }
 }
 

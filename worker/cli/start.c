@@ -68,6 +68,36 @@ static int make_names(struct app *app)
     return 0;
 }
 
+/* Where tasks are no Celery app, what only an app can do with. */
+static void warn_of_options(struct app *app)
+{
+    struct options *options = &app->options;
+    const struct {
+        const char *name;
+        bool given;
+    } rows[] = {
+        {"python", options->python != NULL},   {"loader", options->loader != NULL},
+        {"include", options->include != NULL}, {"no-preload", options->no_preload},
+        {"skip-checks", options->skip_checks},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows) && !app->kind->apps_have_settings; i++) {
+        if (rows[i].given)
+            options_warn(options, rows[i].name, "it is for Celery apps");
+    }
+}
+
+/* Celery's defaults, where nobody has said anything; an app says it with its HELLO. */
+static int set_acks(struct app *app)
+{
+    static const char *const names[] = {"task_acks_late", "task_reject_on_worker_lost"};
+    char error[SETTINGS_MESSAGE_SIZE];
+    for (size_t i = 0; i < ARRAY_LEN(names) && app->options.celery_acks; i++) {
+        if (settings_put(&app->settings, SETTING_APP, names[i], "false", error) != SETTINGS_OK)
+            return fail(error);
+    }
+    return 0;
+}
+
 /* What celery.bin hands to the app through the environment. */
 static int fill_environment(const struct app *app)
 {
@@ -139,8 +169,11 @@ int start_prepare(struct app *app)
 {
     int status = enter_workdir(app);
     app->kind = runtime_kind_of(app->options.app);
+    warn_of_options(app);
     if (status == 0)
         status = read_config(app);
+    if (status == 0)
+        status = set_acks(app);
     if (status == 0)
         status = make_names(app);
     if (status == 0)

@@ -16,7 +16,7 @@
 #include "worker/log/format.h"
 #include "worker/log/sink.h"
 
-enum { PROCESS_NAME_SIZE = 32, PROBLEM_SIZE = 128 };
+enum { PROCESS_NAME_SIZE = 32, PROBLEM_SIZE = 128, COLOR_SIZE = 7, COLOR_END_SIZE = 4 };
 
 static struct {
     enum log_level lowest;
@@ -33,7 +33,7 @@ static struct {
 static const struct {
     const char *name;
     enum log_level level;
-    const char *color; /* Celery's, NULL: none */
+    const char *color; /* Celery's, of COLOR_SIZE bytes; NULL: none */
 } level_names[] = {
     {"DEBUG", LOG_DEBUG, "\033[1;34m"},
     {"INFO", LOG_INFO, NULL},
@@ -43,7 +43,7 @@ static const struct {
     {"WARN", LOG_WARNING, NULL},
     {"FATAL", LOG_CRITICAL, NULL},
 };
-static const char color_end[] = "\033[0m";
+static const char color_end[COLOR_END_SIZE] = {'\033', '[', '0', 'm'};
 
 int log_level_by_name(const char *name)
 {
@@ -138,8 +138,8 @@ static size_t make_line(const struct format_record *record, char *ret, size_t si
 {
     static const char cut[] = {'.', '.', '.'};
     const char *color = color_of(record->level);
-    size_t before = color != NULL ? strlen(color) : 0;
-    size_t after = (color != NULL ? strlen(color_end) : 0) + 1;
+    size_t before = color != NULL ? COLOR_SIZE : 0;
+    size_t after = (color != NULL ? COLOR_END_SIZE : 0) + 1;
     size_t room = size - before - after;
     size_t used = format_write(&state.format, record, ret + before, room);
     if (used > room) {
@@ -147,8 +147,8 @@ static size_t make_line(const struct format_record *record, char *ret, size_t si
         used = room;
     }
     if (color != NULL) {
-        memcpy(ret, color, before);
-        memcpy(ret + before + used, color_end, strlen(color_end));
+        memcpy(ret, color, COLOR_SIZE);
+        memcpy(ret + before + used, color_end, COLOR_END_SIZE);
     }
     ret[before + used + after - 1] = '\n';
     return before + used + after;

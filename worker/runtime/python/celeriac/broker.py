@@ -70,11 +70,12 @@ def _url(connection, conf):
     connection.hostname = connection.hostname or "localhost"
     info = connection.info()
     query = dict(_tls(info["ssl"], info["hostname"]))
-    if info["heartbeat"] and info["heartbeat"] != conf.broker_heartbeat:
-        query["heartbeat"] = f"{float(info['heartbeat']):g}"
-    timeout = info["connect_timeout"]
-    if timeout and float(timeout) != float(conf.broker_connection_timeout or 0):
-        query["connection_timeout"] = f"{float(timeout):g}"
+    for key, name, setting in (
+            ("heartbeat", "heartbeat", conf.broker_heartbeat),
+            ("connect_timeout", "connection_timeout", conf.broker_connection_timeout)):
+        seconds = float(info[key] or 0)
+        if seconds != float(setting or 0):
+            query[name] = f"{seconds:g}"
     host = info["hostname"]
     host = f"[{host}]" if ":" in host else quote(host, safe="")
     user = ":".join(quote(str(info[key] or ""), safe="") for key in ("userid", "password"))

@@ -18,22 +18,37 @@ _REFUSED = _WITHDRAWN | _BEGUN
 _SYS_FUTEX = {"x86_64": 202, "aarch64": 98}
 _FUTEX_WAKE_OP_PRIVATE = 5 | 128
 _OR_1 = 2 << 28 | _BEGUN << 12  # FUTEX_OP_OR, its argument; whom it wakes does not matter
-_MADV_DONTFORK = getattr(mmap, "MADV_DONTFORK", None)
+_MADV_DONTFORK = 10
+
+# PyDLL: no call waits, so there is no reason to let go of the interpreter's lock.
+_libc = ctypes.PyDLL(None, use_errno=True)
+_libc.mmap.restype = ctypes.c_void_p
+_libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int,
+                       ctypes.c_long]
+_libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+_libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
 
 
 class Claims:
     """The child's side of a claim page."""
 
     def __init__(self, descriptor):
-        """Maps the page; the descriptor stays the caller's."""
-        self._page = mmap.mmap(descriptor, _PAGE_SIZE)
-        if _MADV_DONTFORK is not None:
-            self._page.madvise(_MADV_DONTFORK)
-        start = ctypes.addressof(ctypes.c_char.from_buffer(self._page))
-        self._addresses = [ctypes.c_void_p(start + 4 * number) for number in range(_WORDS)]
-        self._words = memoryview(self._page).cast("I")
+        """Maps the page; the descriptor stays the caller's. OSError if it is no page."""
+        # Not by an mmap.mmap, which would keep a descriptor open.
+        self._start = _libc.mmap(None, _PAGE_SIZE, mmap.PROT_READ | mmap.PROT_WRITE,
+                                 mmap.MAP_SHARED, descriptor, 0)
+        if self._start == ctypes.c_void_p(-1).value:
+            raise OSError(ctypes.get_errno(), "the claim page cannot be mapped")
+        # Processes that a task forks have nothing to do with it.
+        _libc.madvise(self._start, _PAGE_SIZE, _MADV_DONTFORK)
+        self._addresses = [ctypes.c_void_p(self._start + 4 * number) for number in range(_WORDS)]
+        self._words = (ctypes.c_uint32 * _WORDS).from_address(self._start)
         self._set = _bit_setter()
         self._frame = 0
+
+    def close(self):
+        """Unmap it; it is of no use any more."""
+        _libc.munmap(self._start, _PAGE_SIZE)
 
     def begin(self):
         """Claim the next frame, in the order of the socket. False: it has been taken back."""
@@ -57,16 +72,14 @@ def supported():
     if _bit_setter() is None or not hasattr(os, "memfd_create"):
         return False
     try:
-        descriptor = os.memfd_create("celeriac-claims", os.MFD_CLOEXEC)
+        with open(os.memfd_create("celeriac-claims", os.MFD_CLOEXEC), "r+b") as memory:
+            memory.truncate(_PAGE_SIZE)
+            claims = Claims(memory.fileno())
+            works = _works(claims)
+            claims.close()
+            return works
     except OSError:
         return False
-    try:
-        os.ftruncate(descriptor, _PAGE_SIZE)
-        return _works(Claims(descriptor))
-    except OSError:
-        return False
-    finally:
-        os.close(descriptor)
 
 
 def _works(claims):
@@ -81,7 +94,6 @@ def _bit_setter():
     number = _SYS_FUTEX.get(platform.machine())
     if number is None or ctypes.sizeof(ctypes.c_void_p) != 8:
         return None
-    # PyDLL: the call does not wait, so there is no reason to let go of the interpreter's lock.
     syscall = ctypes.PyDLL(None).syscall
     futex, operation, argument = map(ctypes.c_long, (number, _FUTEX_WAKE_OP_PRIVATE, _OR_1))
     nobody = ctypes.c_long(0)

@@ -39,9 +39,15 @@ def pack(*elements):
 
 
 def _unpack(data):
-    return msgpack.unpackb(data, raw=False, strict_map_key=False,
-                           unicode_errors="surrogateescape",
-                           max_bin_len=FRAME_MAX, max_str_len=FRAME_MAX)
+    try:
+        frame = msgpack.unpackb(data, raw=False, strict_map_key=False,
+                                unicode_errors="surrogateescape",
+                                max_bin_len=FRAME_MAX, max_str_len=FRAME_MAX)
+    except (ValueError, TypeError) as error:
+        raise ProtocolError(f"a frame of {len(data)} bytes: {error}") from error
+    if type(frame) is not list or not frame:
+        raise ProtocolError("a frame that is no array with a type")
+    return frame
 
 
 class Channel:
