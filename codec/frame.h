@@ -135,4 +135,13 @@ struct frame_result {
 };
 MUST_CHECK int frame_write_result(struct buffer *buffer, const struct frame_result *result);
 
+/* What a task sends before its RESULT. `message` is one packed msgpack map; the bytes of the body
+ * or document follow on the wire, as in frame_write_job. */
+MUST_CHECK int frame_write_publish(struct buffer *buffer, uint64_t job, struct bytes message,
+                                   size_t body_size);
+MUST_CHECK int frame_write_store(struct buffer *buffer, uint64_t job, struct text task_id,
+                                 struct text state, size_t document_size);
+MUST_CHECK int frame_write_chord(struct buffer *buffer, uint64_t job, struct text group_id,
+                                 uint64_t size, size_t document_size);
+
 #endif
