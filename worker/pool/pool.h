@@ -29,6 +29,7 @@
 
 struct pool;
 struct pool_child;
+struct frame;
 
 /* Bytes of SIGNAL frames that may wait for a forkserver that is busy. */
 #define POOL_SIGNALS_MAX ((size_t)4 * 1024 * 1024)
@@ -102,7 +103,8 @@ struct pool_handler {
     /* SIGUSR1 was sent to the child. */
     void (*on_soft_limit)(void *context, struct pool_job *job);
     /* The job's child has sent PUBLISH, STORE or CHORD; `frame` is borrowed for the call. False: no
-     * more can be taken now: nothing more is read from this child until pool_listen. */
+     * more can be taken now: nothing more is read from this child until pool_listen, or the end of
+     * the job. What has been read already, and what a child leaves behind, comes all the same. */
     bool (*on_follow_up)(void *context, struct pool_job *job, const struct frame *frame);
     /* The job is the caller's again. */
     void (*on_ended)(void *context, struct pool_job *job, const struct pool_ending *ending);
