@@ -11,12 +11,10 @@
 
 #include "backend/internal.h"
 
-enum { NAME_SIZE = 256 };
-
 struct backend {
     const struct backend_type *type;
     void *self; /* the type's own */
-    char name[NAME_SIZE];
+    char name[BACKEND_NAME_SIZE];
 };
 
 static const struct backend_type *const types[] = {&backend_disabled, &backend_rpc, &backend_redis};
@@ -49,16 +47,21 @@ static const struct backend_type *find(const char *url)
 
 /* The URL with "**" for the password, which ends at the last '@' before the path, and starts after
  * the first ':'. */
-static void mask(const char *url, char ret[NAME_SIZE])
+static void mask(const char *url, char ret[BACKEND_NAME_SIZE])
 {
     const char *authority = strstr(url, "://");
     authority = authority ? authority + 3 : url;
     const char *at = memrchr(authority, '@', strcspn(authority, "?#"));
     const char *colon = at ? memchr(authority, ':', (size_t)(at - authority)) : NULL;
     if (colon)
-        snprintf(ret, NAME_SIZE, "%.*s:**%s", (int)(colon - url), url, at);
+        snprintf(ret, BACKEND_NAME_SIZE, "%.*s:**%s", (int)(colon - url), url, at);
     else
-        snprintf(ret, NAME_SIZE, "%s", url);
+        snprintf(ret, BACKEND_NAME_SIZE, "%s", url);
+}
+
+void backend_url_masked(const char *url, char ret[BACKEND_NAME_SIZE])
+{
+    mask(url && *url ? url : "disabled://", ret);
 }
 
 bool backend_supported(const char *url, char error[BACKEND_ERROR_SIZE])
@@ -88,7 +91,7 @@ struct backend *backend_open(const struct backend_config *config)
         free(backend);
         return NULL;
     }
-    mask(config->url && *config->url ? config->url : "disabled://", backend->name);
+    backend_url_masked(config->url, backend->name);
     return backend;
 }
 

@@ -14,7 +14,7 @@
 #include "codec/serializer.h"
 #include "codec/value.h"
 
-enum { BACKEND_ERROR_SIZE = 256 };
+enum { BACKEND_ERROR_SIZE = 256, BACKEND_NAME_SIZE = 256 };
 
 struct backend;
 
@@ -53,8 +53,9 @@ void backend_stop(struct backend *backend, void (*stopped)(void *context), void 
 /* Only after `stopped`. Accepts NULL. */
 void backend_close(struct backend *backend);
 
-/* "disabled://" or the URL with its password masked, for the banner. */
+/* "disabled://" or the URL with its password masked, for logs and the banner. */
 const char *backend_name(const struct backend *backend);
+void backend_url_masked(const char *url, char ret[BACKEND_NAME_SIZE]);
 
 struct backend_result {
     struct text task_id, correlation_id, reply_to;
@@ -103,9 +104,9 @@ struct backend_parts {
     struct bytes group; /* the saved group's document, or empty */
 };
 
-/* Called once, from the loop. `error` is not NULL: the part could not be added. `parts` is not
- * NULL: it was the last one (borrowed for the call). Neither: more are to come, or the chord's size
- * is not known yet. */
+/* Called once, from the loop. `parts` is not NULL: it was the last one (borrowed for the call; with
+ * `error` it is empty: the parts cannot be had). `error` alone: the part could not be added.
+ * Neither: more are to come, or the chord's size is not known yet. */
 typedef void backend_added(void *context, const char *error, const struct backend_parts *parts);
 MUST_CHECK enum backend_answer backend_add_part(struct backend *backend,
                                                 const struct backend_part *part,

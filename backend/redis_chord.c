@@ -38,7 +38,7 @@ static void tell(struct redis_op *op, const char *error)
 {
     const struct chord *chord = chord_of(op);
     if (chord->added != NULL)
-        chord->added(op->context, error, error == NULL ? chord->parts : NULL);
+        chord->added(op->context, error, chord->parts);
     else
         chord->done(op->context, error);
 }
@@ -133,6 +133,13 @@ static void end_with(struct chord *chord, const struct bytes *items, size_t coun
     struct backend_parts parts = {.items = items, .count = count, .group = group};
     chord->parts = &parts;
     redis_op_end(&chord->op, NULL);
+}
+
+static void end_without_parts(struct chord *chord, const char *error)
+{
+    static const struct backend_parts none = {.count = 0};
+    chord->parts = &none;
+    redis_op_end(&chord->op, error);
 }
 
 static struct bytes bytes_of(const redisReply *reply)
@@ -250,7 +257,7 @@ static void collect_group(struct chord *chord, struct bytes group)
                 chord->op.redis->serializer->decode(group, &zone, &document, &reason) == 0 &&
                 add_ids(value_get(&document, "result"), 0, ids, room, &count) && count > 0;
     if (!read)
-        redis_op_end(&chord->op, "the chord's saved group cannot be read");
+        end_without_parts(chord, "Join error: the chord's saved group cannot be read");
     else if (!ask_for_results(chord, ids, count, group))
         chord->op.under_way = false; /* the link is going down */
     free(ids);

@@ -72,9 +72,11 @@ static void refused(struct redis_op *op, const char *why)
 {
     struct redis *redis = op->redis;
     char text[320];
+    bool told = uv_is_active((uv_handle_t *)&redis->retry);
     op->under_way = false;
     snprintf(text, sizeof(text), "Redis does not take a result: %.200s", why);
-    redis->handler->on_trouble(redis->context, text);
+    if (!told)
+        redis->handler->on_trouble(redis->context, text);
     if (++op->refusals > REFUSALS_MAX) {
         redis_op_end(op, text);
         return;
