@@ -150,7 +150,7 @@ static enum step resolve_options(struct request *request)
     request->acks_late = tristate_or(task->acks_late, config->task_acks_late);
     request->reject_on_worker_lost =
         tristate_or(task->reject_on_worker_lost, config->task_reject_on_worker_lost);
-    if (!request->consumer->registry.records)
+    if (!request->consumer->registry.app_decides)
         request->ignore_result = message->has_ignore_result
                                      ? message->ignore_result
                                      : tristate_or(task->ignore_result, config->task_ignore_result);

@@ -22,13 +22,21 @@ void outcome_soft_limit(const struct request *request)
                 request_label(request));
 }
 
-/* Rows O, S: a task that was sent again has ended here just the same. */
+/* Row O. */
 static void end_success(struct request *request, const msgpack_object *report,
                         const struct pool_ending *ending)
 {
-    (void)report;
+    chord_keep(request, report);
     request->verb = BROKER_ACK;
     finish_with(request, (struct bytes){ending->document.data, ending->document.size});
+}
+
+/* Row S: a task that was sent again has ended here just the same. */
+static void end_retry(struct request *request, const msgpack_object *report,
+                      const struct pool_ending *ending)
+{
+    request->retrying = true;
+    end_success(request, report, ending);
 }
 
 static bool acks_on_failure(const struct request *request)
@@ -41,7 +49,7 @@ static bool acks_on_failure(const struct request *request)
 static void end_failure(struct request *request, const msgpack_object *report,
                         const struct pool_ending *ending)
 {
-    (void)report;
+    chord_keep(request, report);
     request->verb = acks_on_failure(request) ? BROKER_ACK : BROKER_REJECT;
     finish_with(request, (struct bytes){ending->document.data, ending->document.size});
 }
@@ -111,7 +119,7 @@ static const struct {
     void (*end)(struct request *request, const msgpack_object *report,
                 const struct pool_ending *ending);
 } ends_by_state[] = {
-    {"SUCCESS", end_success}, {"FAILURE", end_failure},   {"RETRY", end_success},
+    {"SUCCESS", end_success}, {"FAILURE", end_failure},   {"RETRY", end_retry},
     {"IGNORED", end_ignored}, {"REJECTED", end_rejected}, {"UNDECODABLE", end_undecodable},
     {"INVALID", end_invalid},
 };
