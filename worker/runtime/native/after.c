@@ -153,8 +153,10 @@ static bool fail_chain(struct canvas *canvas, const msgpack_object *chain,
     for (size_t i = 0; value_at(chain, i) != NULL; i++) {
         struct subtask subtask;
         struct document copy = {.state = document->state, .failure = document->failure};
-        if (subtask_read(value_at(chain, i), &subtask, NULL) != 0 ||
-            !value_as_text(subtask_option(&subtask, "task_id"), &copy.task_id))
+        if (subtask_read(value_at(chain, i), &subtask, NULL) != 0)
+            continue;
+        copy.task_id = canvas_result_id(&subtask);
+        if (copy.task_id.data == NULL)
             continue;
         value_as_text(subtask_option(&subtask, "group_id"), &copy.group_id);
         value_as_text(subtask_option(&subtask, "parent_id"), &copy.parent_id);

@@ -112,6 +112,7 @@ static bool make_chord(struct canvas *canvas, const struct subtask *group,
 struct steps {
     struct canvas_list list; /* the last one first, as the field `chain` has them */
     msgpack_object result;   /* of the last one */
+    bool begins_with_group;  /* that has become a chord */
 };
 
 static bool add_step(struct canvas *canvas, struct subtask *step, const struct canvas_place *place,
@@ -125,6 +126,9 @@ static bool add_step(struct canvas *canvas, struct subtask *step, const struct c
         struct subtask body = list->items[--list->count];
         if (!make_chord(canvas, step, &body, step))
             return false;
+        steps->begins_with_group = true;
+    } else {
+        steps->begins_with_group = false;
     }
     if (!canvas_freeze(canvas, step, is_last ? place : &nowhere, &result) ||
         !canvas_link(canvas, step, "link_error", errbacks))
@@ -172,9 +176,7 @@ bool canvas_freeze_chain(struct canvas *canvas, struct subtask *subtask,
         natural.via.array.ptr[i] = swapped;
     }
     *ret_result = steps.result;
-    struct text id = canvas_result_id(&steps.list.items[0]);
-    return canvas_set(canvas, &subtask->kwargs, "tasks", natural) &&
-           (id.data == NULL || canvas_set(canvas, &subtask->options, "task_id", value_text(id)));
+    return canvas_set(canvas, &subtask->kwargs, "tasks", natural);
 }
 
 /* ---- the call ---- */
@@ -203,6 +205,7 @@ bool canvas_send_chain(struct canvas *canvas, const struct subtask *subtask,
     /* What concerns the last step or the links, not the first one. */
     static const char *const others[] = {"task_id", "group_id",   "group_index", "chord",
                                          "link",    "link_error", NULL};
+    const msgpack_object none = {.type = MSGPACK_OBJECT_ARRAY};
     msgpack_object options, args, links, errbacks, first;
     struct steps steps;
     if (!subtask_merge_options(subtask, call->options, canvas->zone, &options))
@@ -219,8 +222,10 @@ bool canvas_send_chain(struct canvas *canvas, const struct subtask *subtask,
         !canvas_link(canvas, &steps.list.items[0], "link", &links) ||
         !canvas_drop(canvas, &options, others) || !carry_rest(canvas, &steps, &options))
         return false;
-    const struct canvas_call inner = {
-        .args = &args, .options = &options, .is_child = call->is_child};
+    /* As in Celery: what a group is called with does not reach the chord that is made of it. */
+    const struct canvas_call inner = {.args = steps.begins_with_group ? &none : &args,
+                                      .options = &options,
+                                      .is_child = call->is_child};
     if (!canvas_send(canvas, &steps.list.items[steps.list.count - 1], &inner, &first))
         return false;
     *ret = steps.result;

@@ -106,13 +106,11 @@ bool canvas_freeze_group(struct canvas *canvas, struct subtask *subtask,
     if (!take_id(canvas, subtask, value_is_nil(&place->group_id) ? place->task_id : place->group_id,
                  &id))
         return false;
-    struct canvas_place inner = *place;
-    if (value_is_nil(&inner.group_id))
-        inner.group_id = id;
-    return freeze_members(canvas, &members, &inner, &list, &results) &&
+    return freeze_members(canvas, &members, place, &list, &results) &&
            canvas_values(canvas, &list, list.count, &tasks) &&
            canvas_set(canvas, &subtask->kwargs, "tasks", tasks) &&
            set_if_any(canvas, subtask, "group_id", place->group_id) &&
+           set_if_any(canvas, subtask, "group_index", place->group_index) &&
            set_if_any(canvas, subtask, "chord", place->chord) &&
            canvas_result(canvas, id, &results, ret_result);
 }
@@ -146,13 +144,17 @@ struct text canvas_result_id(const struct subtask *subtask)
 {
     struct text id = {NULL, 0};
     struct subtask inner;
-    if (value_as_text(subtask_option(subtask, "task_id"), &id))
-        return id;
     const msgpack_object *answers = NULL;
     msgpack_object members = subtask_members(subtask);
+    /* Celery gives a chord the id of its header, too, but the body is what answers. */
     if (subtask->kind == SUBTASK_CHORD)
         answers = value_get(&subtask->kwargs, "body");
-    else if (subtask->kind == SUBTASK_CHAIN && members.via.array.size > 0)
+    if (subtask_read(answers, &inner, NULL) == 0)
+        id = canvas_result_id(&inner);
+    if (id.data != NULL || value_as_text(subtask_option(subtask, "task_id"), &id))
+        return id;
+    answers = NULL;
+    if (subtask->kind == SUBTASK_CHAIN && members.via.array.size > 0)
         answers = &members.via.array.ptr[members.via.array.size - 1];
     return subtask_read(answers, &inner, NULL) == 0 ? canvas_result_id(&inner) : id;
 }
