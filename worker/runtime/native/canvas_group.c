@@ -103,8 +103,7 @@ bool canvas_freeze_group(struct canvas *canvas, struct subtask *subtask,
     struct canvas_list list = {.count = 0};
     msgpack_object id, results, tasks, members = subtask_members(subtask);
     /* At the end of a chord's part its members are the parts: they are of the chord's group. */
-    if (!take_id(canvas, subtask, value_is_nil(&place->group_id) ? place->task_id : place->group_id,
-                 &id))
+    if (!take_id(canvas, subtask, place->group_id, &id))
         return false;
     return freeze_members(canvas, &members, place, &list, &results) &&
            canvas_values(canvas, &list, list.count, &tasks) &&

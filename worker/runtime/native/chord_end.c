@@ -178,6 +178,8 @@ static bool fail_body(struct canvas *canvas, const msgpack_object *value,
         value_as_text(&id, &document.task_id);
     }
     const msgpack_object *errbacks = subtask_option(&body, "link_error");
+    /* As in Celery: for them the body is where it all began. */
+    canvas->root_id = document.task_id;
     return after_store(canvas, &document) &&
            after_call_errbacks(canvas, errbacks, document.task_id);
 }
