@@ -15,6 +15,9 @@ struct redis_poll {
 static void on_poll(uv_poll_t *handle, int status, int events)
 {
     struct redis_poll *poll = handle->data;
+    if (status < 0)
+        poll->events =
+            0; /* libuv watches no more, but there may be replies in front of the error */
     if (poll->redis != NULL && (status < 0 || (events & UV_READABLE) != 0))
         redisAsyncHandleRead(poll->redis);
     if (poll->redis != NULL && status == 0 && (events & UV_WRITABLE) != 0)

@@ -155,8 +155,9 @@ static void overrides_are_passed_on_and_urls_are_not(void **state)
     char message[SETTINGS_MESSAGE_SIZE];
     make(fixture, "celeriac -A proj worker --set task_annotations=x Broker.Url=amqp://u:secret@h "
                   "_send_task_events=(bool)1");
-    assert_int_equal(settings_override(&fixture->settings, SETTING_FILE, "task_annotations=y", message),
-                     SETTINGS_UNKNOWN);
+    assert_int_equal(
+        settings_override(&fixture->settings, SETTING_FILE, "task_annotations=y", message),
+        SETTINGS_UNKNOWN);
     make(fixture, "celeriac -A proj worker");
     assert_true(has(fixture, "--setting=task_annotations=x"));
     assert_true(has(fixture, "--setting=worker_send_task_events=1"));

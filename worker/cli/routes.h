@@ -5,7 +5,7 @@
 /* task_routes as a line of text can say it: "feed.*=feeds, images.resize=images", or Celery's
  * dictionary as JSON: {"feed.*": {"queue": "feeds"}, "images.resize": "images"}. */
 
-#include "worker/consumer/routing.h"
+#include "worker/consumer/consumer.h"
 
 enum { ROUTES_ERROR_SIZE = 512 };
 
