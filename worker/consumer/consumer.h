@@ -17,7 +17,6 @@
 #include "broker/broker.h"
 #include "codec/serializer.h"
 #include "codec/value.h"
-#include "worker/consumer/routing.h"
 #include "worker/pool/pool.h"
 
 struct consumer;
@@ -26,6 +25,12 @@ struct consumer;
  * wait for their confirms. */
 #define CONSUMER_BODY_MAX   ((size_t)128 * 1024 * 1024)
 #define CONSUMER_OUTBOX_MAX ((size_t)64 * 1024 * 1024)
+
+/* Where messages of a task go that a task sends (one of Celery's task_routes). */
+struct routing_rule {
+    const char *pattern; /* a name or, if there is a '*' in it, a pattern as of fnmatch */
+    const char *queue;
+};
 
 /* How requests are treated where neither message nor task says it; named as Celery's settings. */
 struct consumer_config {

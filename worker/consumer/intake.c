@@ -92,11 +92,8 @@ static enum step check_registered(struct request *request)
     char copy[256];
     snprintf(copy, sizeof(copy), "%.*s",
              (int)(name.size < sizeof(copy) ? name.size : sizeof(copy) - 1), name.data);
-    failure_end(request, &(struct failure){.event = "unknown",
-                                           .status = "FAILURE",
-                                           .type = "NotRegistered",
-                                           .module = "celery.exceptions",
-                                           .message = copy});
+    record_failure(request,
+                   &(struct failure){.event = "unknown", .type = "NotRegistered", .message = copy});
     return TAKEN;
 }
 
@@ -129,11 +126,9 @@ static enum step check_expired(struct request *request)
         return GO_ON;
     log_info("Discarding revoked task: %s (expired)", request_label(request));
     request->verb = BROKER_ACK;
-    failure_end(request, &(struct failure){.event = "revoked",
-                                           .status = "REVOKED",
-                                           .type = "TaskRevokedError",
-                                           .module = "celery.exceptions",
-                                           .message = "expired"});
+    record_failure(
+        request,
+        &(struct failure){.event = "revoked", .type = "TaskRevokedError", .message = "expired"});
     return TAKEN;
 }
 

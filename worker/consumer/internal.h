@@ -15,6 +15,7 @@
 #include "worker/consumer/failure.h"
 #include "worker/consumer/registry.h"
 #include "worker/consumer/request.h"
+#include "worker/consumer/routing.h"
 #include "worker/consumer/settlement.h"
 
 enum consumer_state {
@@ -132,14 +133,18 @@ void republish_counted(struct request *request);
 void document_write(struct request *request, const struct failure *failure);
 
 /* record.c */
-/* Makes the request's job one that records the failure. */
+/* Makes the request's job one that records the failure, if the runtime takes records. Copies what
+ * it needs; the request is not in the pool. */
 void record_prepare(struct request *request, const struct failure *failure);
 /* One that ends the chord that the task was the last part of: with all its parts, or with words why
  * they cannot be had. */
 void record_prepare_chord(struct request *request, const struct backend_parts *parts,
                           const char *error);
-/* Has it recorded; then settles with request->verb. */
+/* Has it recorded, if there is anything; then settles with request->verb. The request may be gone.
+ */
 void record_submit(struct request *request);
+/* record_prepare and record_submit. */
+void record_failure(struct request *request, const struct failure *failure);
 void record_ended(struct request *request, const struct pool_ending *ending);
 
 #endif

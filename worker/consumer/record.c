@@ -37,7 +37,7 @@ static void make_job(struct request *request, const char *recorded)
 void record_prepare(struct request *request, const struct failure *failure)
 {
     request->recorded = NULL;
-    if (failure->event == NULL)
+    if (!request->consumer->registry.records)
         return;
     buffer_clear(&request->packed, 0);
     int error = packing_request(request, failure, &request->packed);
@@ -96,6 +96,12 @@ void record_submit(struct request *request)
         request->record_tries++;
         jobs_submit(request, REQUEST_RECORDING);
     }
+}
+
+void record_failure(struct request *request, const struct failure *failure)
+{
+    record_prepare(request, failure);
+    record_submit(request);
 }
 
 static void fail(struct request *request, struct text why)

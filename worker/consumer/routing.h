@@ -8,11 +8,7 @@
 #include <stddef.h>
 
 #include "codec/value.h"
-
-struct routing_rule {
-    const char *pattern; /* a name; or, with '*' for one or more bytes, the beginning of one */
-    const char *queue;
-};
+#include "worker/consumer/consumer.h"
 
 /* The queue for a task, or NULL. */
 const char *routing_find(const struct routing_rule *rules, size_t count, struct text task);
