@@ -230,7 +230,7 @@ static int list_or_nil(struct writer *writer, const char *name, msgpack_object *
 
 static int make_body(struct writer *writer, msgpack_object *ret)
 {
-    msgpack_object embed, body, callbacks, errbacks;
+    msgpack_object embed, body, callbacks = value_nil(), errbacks = value_nil();
     if (!value_map(writer->zone, 4, &embed) || !value_array(writer->zone, 3, &body))
         return out_of_memory(writer);
     int rc = list_or_nil(writer, "link", &callbacks);

@@ -208,7 +208,8 @@ CELERIAC_API int celeriac_return_none(struct celeriac_task *task);
 CELERIAC_API int celeriac_return_bool(struct celeriac_task *task, bool flag);
 CELERIAC_API int celeriac_return_int(struct celeriac_task *task, int64_t number);
 CELERIAC_API int celeriac_return_double(struct celeriac_task *task, double number);
-CELERIAC_API int celeriac_return_string(struct celeriac_task *task, const char *text);
+CELERIAC_API int celeriac_return_string(struct celeriac_task *task,
+                                        const char *text); /* NULL: None */
 CELERIAC_API int celeriac_return_bytes(struct celeriac_task *task, const void *data, size_t size);
 
 /* Raise an exception: `return celeriac_fail(task, "ValueError", "no row %d", row);`. The type is

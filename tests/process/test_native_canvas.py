@@ -87,6 +87,7 @@ def one_line(told: list[Any]) -> list[Any]:
     for one in told:
         if one[0] == "publish":
             one[1]["argsrepr"] = one[1]["argsrepr"][1:-1].rstrip(",")
+            one[1]["eta"] = "later" if one[1]["eta"] else None
     return told
 
 
@@ -136,7 +137,10 @@ def of_ours(result: Result) -> list[Any]:
 def run(child: Child, name: str, **more: Any) -> Result:
     """Run a case in the child."""
     case = CASES[name]
-    headers = {key: value for key, value in case["headers"].items() if key != "finishes"}
+    # What a client always sends.
+    headers: dict[str, Any] = {"argsrepr": repr(tuple(case["args"])), "kwargsrepr": "{}",
+                               "shadow": None, "expires": None, "ignore_result": False}
+    headers.update((key, value) for key, value in case["headers"].items() if key != "finishes")
     return child.run(case["task"], *case["args"], embed=case["embed"], headers=headers,
                      properties={"reply_to": REPLY_TO}, **more)
 
@@ -247,6 +251,24 @@ def test_a_body_that_is_a_chain_fails_as_its_last_task(child: Child) -> None:
                   record={"event": "chord", "members": [part["member"]]}).stored
     last = CASES["end_chain_fail"]["embed"]["chord"]["kwargs"]["tasks"][-1]
     assert stored.frame[2] == last["options"]["task_id"]
+
+
+def test_a_failed_body_is_a_failed_part_of_the_chord_around_it(child: Child) -> None:
+    outer = {"task": "t.outer", "options": {"task_id": "outer"}}
+    inner = {"task": "t.inner", "options": {"task_id": "inner", "group_id": "around",
+                                            "group_index": 2, "chord": outer}}
+    more: dict[str, Any] = {"embed": {"chord": inner}, "headers": {"group": "within"}}
+    failed = child.run("t.fail", **more)
+    result = child.run("t.fail", record={"event": "chord",
+                                         "members": [failed.report["chord"]["member"]]}, **more)
+    assert [one.frame[2] for one in result.stored] == ["inner"]
+    part = result.report["chord"]
+    assert (part["group"], part["index"]) == ("around", 2) and result.part[1:3] == ["inner", "FAILURE"]
+    result = child.run("t.fail", record={"event": "chord", "members": [part["member"]]}, **more)
+    assert [one.frame[2] for one in result.stored] == ["outer"]
+    assert "chord" not in result.report
+    words = result.stored[0].meta["result"]["exc_message"][0]
+    assert words.startswith("Dependency inner raised ChordError(")
 
 
 def test_without_a_place_for_chords_none_begins(child: Child) -> None:

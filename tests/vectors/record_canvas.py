@@ -9,6 +9,7 @@ args, embed) and what Celery's tracer did with it: messages published, chord siz
 from __future__ import annotations
 
 import json
+import os
 import sys
 import uuid
 from pathlib import Path
@@ -55,6 +56,11 @@ class Recorder:
         def fail() -> None:
             raise ValueError("bad thing")
 
+        @app.task(name="t.retry", bind=True)
+        def retry(self: Any, countdown: float, most: int, cause: bool) -> None:
+            self.retry(exc=KeyError("tmp") if cause else None, countdown=countdown,
+                       max_retries=most or None)
+
         @app.task(name="t.replace", bind=True)
         def replace(self: Any, signature: Any) -> Any:
             return self.replace(app.signature(signature))
@@ -68,8 +74,6 @@ class Recorder:
         self.sent.append({"kind": "publish", "headers": dict(message.headers), "body": message.body,
                           "properties": {key: value for key, value in message.properties.items()
                                          if key in ("correlation_id", "reply_to")},
-                          "priority": options.get("priority"),
-                          "expiration": options.get("expiration"),
                           "queue": getattr(queue, "name", queue)})
 
     def _stored(self, task_id: str, result: Any, state: str, **more: Any) -> Any:
@@ -191,6 +195,16 @@ def record_all(recorder: Recorder) -> None:
     recorder.record("failure_errbacks", "t.fail", errbacks=[s("one"), s("two", 7), si("three")])
     recorder.record("failure_chain", "t.fail", rest=[frozen(s("a")), frozen(s("b"))],
                     errbacks=[s("eb")])
+    headers = {"retries": 1, "timelimit": [30, 12.5], "root_id": str(uuid.uuid4()),
+               "shadow": "t.shadow", "ignore_result": False,
+               "group": str(uuid.uuid4()), "group_index": 2, "origin": "gen1@h"}
+    links = {"callbacks": [s("cb")], "errbacks": [s("eb")], "rest": [frozen(s("a"))],
+             "body": frozen(s("body"))}
+    for name, more in (("plain", {}), ("child", {"parent_id": str(uuid.uuid4())})):
+        recorder.record(f"retry_{name}", "t.retry", 10, 5, True, headers={**headers, **more}, **links)
+    recorder.record("retry_at_once", "t.retry", 0, 0, False)
+    recorder.record("retry_exhausted", "t.retry", 0, 1, True, headers={"retries": 1})
+    recorder.record("retry_exhausted_without_cause", "t.retry", 0, 1, False, headers={"retries": 1})
     gid = str(uuid.uuid4())
     recorder.record("part", "t.echo", 5, body=frozen(s("body")), headers={"group": gid, "group_index": 1})
     recorder.record("part_failed", "t.fail", body=frozen(s("body")),
@@ -212,7 +226,8 @@ def main() -> None:
     document = {"sender": f"celery {celery.__version__}", "cases": recorder.cases}
     text = json.dumps(document, indent=None).replace('{"name": ', '\n{"name": ') + "\n"
     (HERE / "canvas.json").write_text(text, encoding="ascii")
-    print(f"{len(recorder.cases)} cases recorded")
+    print(f"{len(recorder.cases)} cases recorded", flush=True)
+    os._exit(0)  # Celery would look for the server once more
 
 
 if __name__ == "__main__":

@@ -92,8 +92,8 @@ bool after_success(struct canvas *canvas, const struct task_body *body,
 
 /* ---- chords ---- */
 
-/* The part that this signature was to be. A chord's is its body's. */
-static bool part_of(const msgpack_object *signature, struct after_part *ret)
+/* A chord's is its body's. */
+bool after_part_of_signature(const msgpack_object *signature, struct after_part *ret)
 {
     struct subtask subtask;
     if (subtask_read(signature, &subtask, NULL) != 0)
@@ -102,7 +102,8 @@ static bool part_of(const msgpack_object *signature, struct after_part *ret)
     struct after_part part = {.chord = chord, .task_id = canvas_result_id(&subtask)};
     const msgpack_object *index = subtask_option(&subtask, "group_index");
     if (chord == NULL)
-        return subtask.kind == SUBTASK_CHORD && part_of(value_get(&subtask.kwargs, "body"), ret);
+        return subtask.kind == SUBTASK_CHORD &&
+               after_part_of_signature(value_get(&subtask.kwargs, "body"), ret);
     if (index != NULL)
         part.index = *index;
     if (!value_as_text(subtask_option(&subtask, "group_id"), &part.group) ||
@@ -123,7 +124,7 @@ struct after_part after_part_of(const struct request *request, const struct task
     if (part.group.size > 0 && !value_is_nil(&body->chord))
         return part;
     for (size_t i = 0; failed && value_at(&body->chain, i) != NULL; i++) {
-        if (part_of(value_at(&body->chain, i), &part))
+        if (after_part_of_signature(value_at(&body->chain, i), &part))
             return part;
     }
     return (struct after_part){.chord = NULL};

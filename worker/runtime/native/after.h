@@ -23,6 +23,9 @@ struct after_part {
 struct after_part after_part_of(const struct request *request, const struct task_body *body,
                                 bool failed);
 
+/* The part that this signature's task was to be. False: it is none. */
+bool after_part_of_signature(const msgpack_object *signature, struct after_part *ret);
+
 /* Sends what a success is followed by. False: canvas->failure says why, and the task has failed. */
 MUST_CHECK bool after_success(struct canvas *canvas, const struct task_body *body,
                               const msgpack_object *result);

@@ -298,7 +298,7 @@ static bool send_chunks(struct canvas *canvas, const struct subtask *subtask,
                             .type = {"group", strlen("group")},
                             .args = {.type = MSGPACK_OBJECT_ARRAY},
                             .options = subtask->options};
-    msgpack_object slices;
+    msgpack_object slices = value_nil();
     if (!make_slices(canvas, subtask, &slices))
         return false;
     if (!value_map(canvas->zone, 1, &group.kwargs))

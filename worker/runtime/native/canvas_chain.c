@@ -207,7 +207,7 @@ bool canvas_send_chain(struct canvas *canvas, const struct subtask *subtask,
                                          "link",    "link_error", NULL};
     const msgpack_object none = {.type = MSGPACK_OBJECT_ARRAY};
     msgpack_object options, args, links, errbacks, first;
-    struct steps steps;
+    struct steps steps = {.list = {.count = 0}};
     if (!subtask_merge_options(subtask, call->options, canvas->zone, &options))
         return canvas_out_of_memory(canvas);
     const struct canvas_place place = {.task_id = option_of(&options, "task_id"),

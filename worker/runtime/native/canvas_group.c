@@ -315,12 +315,13 @@ bool canvas_send_chord(struct canvas *canvas, const struct subtask *subtask,
         !canvas_drop(canvas, &departure.options, others) ||
         !canvas_arguments(canvas, subtask, call, &args))
         return false;
-    if (members.via.array.size == 0)
-        return send_empty(canvas, &body, call, ret);
     departure.args = &args;
     const struct canvas_place place = {.group_id = departure.group_id, .chord = body_value};
-    if (!freeze_members(canvas, &members, &place, &departure.members, &departure.results) ||
-        !depart(canvas, &departure) || !add_group(canvas, &departure, call, &group))
+    if (!freeze_members(canvas, &members, &place, &departure.members, &departure.results))
+        return false;
+    if (departure.members.count == 0)
+        return send_empty(canvas, &body, call, ret);
+    if (!depart(canvas, &departure) || !add_group(canvas, &departure, call, &group))
         return false;
     *ret = result;
     return true;

@@ -81,7 +81,7 @@ static bool decode(struct parts *parts, msgpack_object *ret)
 /* A member, [1, id, state, result], or a result document. */
 static bool take_part(struct parts *parts, msgpack_object *ret)
 {
-    msgpack_object part;
+    msgpack_object part = value_nil();
     if (!decode(parts, &part))
         return false;
     bool is_member = part.type == MSGPACK_OBJECT_ARRAY;
@@ -92,6 +92,28 @@ static bool take_part(struct parts *parts, msgpack_object *ret)
         return false;
     *ret = result != NULL ? *result : value_nil();
     return true;
+}
+
+static bool has_member(struct canvas *canvas, const msgpack_object *record, struct text id)
+{
+    struct parts parts = {.canvas = canvas, .members = value_get(record, "members")};
+    msgpack_object part = value_nil();
+    struct text own;
+    while (value_at(parts.members, parts.next) != NULL && decode(&parts, &part)) {
+        if (value_as_text(value_at(&part, 1), &own) && own.size == id.size &&
+            memcmp(own.data, id.data, id.size) == 0)
+            return true;
+    }
+    return false;
+}
+
+const msgpack_object *chord_end_find(struct canvas *canvas, const msgpack_object *chord,
+                                     const msgpack_object *record)
+{
+    struct after_part part;
+    while (after_part_of_signature(chord, &part) && has_member(canvas, record, part.task_id))
+        chord = part.chord;
+    return chord;
 }
 
 /* ---- all parts ---- */
@@ -131,7 +153,7 @@ static bool collect(struct canvas *canvas, const msgpack_object *record, msgpack
 {
     struct parts parts = {.canvas = canvas, .members = value_get(record, "members")};
     struct text error, group;
-    msgpack_object saved;
+    msgpack_object saved = value_nil();
     if (value_as_text(value_get(record, "error"), &error))
         return canvas_refuse(canvas, "celery.exceptions.ChordError", "%.*s", (int)error.size,
                              error.data);

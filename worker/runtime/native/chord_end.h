@@ -6,6 +6,11 @@
 
 #include "worker/runtime/native/canvas.h"
 
+/* Whose end a record tells of: `chord`, or the chord that its body is a part of, and so on. The
+ * record does not say, but no chord has its own body among its parts. */
+const msgpack_object *chord_end_find(struct canvas *canvas, const msgpack_object *chord,
+                                     const msgpack_object *record);
+
 /* `record` is PROTOCOL.md's record `chord`. Sends the body; or, when a part has failed or cannot be
  * had, calls its errbacks, stores its failure, and returns false, with the ChordError in
  * canvas->failure. */

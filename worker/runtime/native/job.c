@@ -236,7 +236,10 @@ static bool keep_failure(struct run *run, const struct document *document)
         return true;
     if (after_failure_matters(&run->body))
         return after_store(&run->canvas, document);
-    return write_document(run, document, true) || write_document(run, document, true);
+    if (write_document(run, document, true))
+        return true;
+    /* It is an EncodeError now. */
+    return write_document(run, document, true);
 }
 
 static bool end_failure(struct run *run)

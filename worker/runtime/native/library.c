@@ -120,16 +120,23 @@ static bool add_task(const struct celeriac_task_definition *definition, size_t i
     return true;
 }
 
+static bool defines(const struct library *library, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++) {
+        const char *other = library->tasks[i].definition.name;
+        if (other != NULL && strcmp(other, name) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* Celery's own tasks, but for those that the library defines itself. */
 static bool add_builtins(struct library *library, char *error)
 {
     size_t builtin_count, own = library->count;
     const struct celeriac_task_definition *builtins = builtin_tasks(&builtin_count);
     for (size_t i = 0; i < builtin_count; i++) {
-        bool is_there = false;
-        for (size_t j = 0; j < own; j++)
-            is_there |= strcmp(library->tasks[j].definition.name, builtins[i].name) == 0;
-        if (!is_there && !add_task(&builtins[i], i, library, error))
+        if (!defines(library, own, builtins[i].name) && !add_task(&builtins[i], i, library, error))
             return false;
     }
     return true;

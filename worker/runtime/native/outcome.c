@@ -14,7 +14,7 @@
 enum {
     RESULT_TEXT_SIZE = 1024, /* bytes of a result's text for logs and events, with the null */
     /* Of a chord's part: it shares a frame with a document of about the same size. */
-    MEMBER_MAX = FRAME_MAX / 2 - 1024 * 1024,
+    MEMBER_MAX = 67 * 1024 * 1024,
 };
 
 static const char *const state_names[] = {
@@ -34,23 +34,19 @@ void outcome_fail_encoding(struct outcome *outcome, const char *serializer, int 
                   codec_strerror(error));
 }
 
-bool outcome_take_part(struct outcome *outcome, const struct request *request,
-                       const struct task_body *body, const struct document *document,
-                       struct canvas *canvas)
+bool outcome_set_part(struct outcome *outcome, const struct after_part *part,
+                      const struct document *document, struct canvas *canvas)
 {
-    struct after_part part = after_part_of(request, body, document->result == NULL);
     struct document own = *document;
     struct buffer buffer;
-    if (part.chord == NULL)
-        return true;
     buffer_init(&buffer, MEMBER_MAX);
-    own.task_id = part.task_id;
+    own.task_id = part->task_id;
     int rc = document_write_member(&own, canvas->result_serializer, canvas->zone, &buffer);
     const char *copy =
         rc != 0 ? NULL
                 : text_copy(canvas->zone, (struct text){(const char *)buffer.data, buffer.size});
     if (copy != NULL) {
-        outcome->part = part;
+        outcome->part = *part;
         outcome->member = (struct bytes){copy, buffer.size};
     } else if (rc == 0) {
         failure_raise_bare(&canvas->failure, "MemoryError");
@@ -60,6 +56,14 @@ bool outcome_take_part(struct outcome *outcome, const struct request *request,
     }
     buffer_done(&buffer);
     return copy != NULL;
+}
+
+bool outcome_take_part(struct outcome *outcome, const struct request *request,
+                       const struct task_body *body, const struct document *document,
+                       struct canvas *canvas)
+{
+    const struct after_part part = after_part_of(request, body, document->result == NULL);
+    return part.chord == NULL || outcome_set_part(outcome, &part, document, canvas);
 }
 
 /* What the repr of a failure is, and None where there is none. */

@@ -38,8 +38,12 @@ struct outcome {
 void outcome_fail_encoding(struct outcome *outcome, const char *serializer, int error,
                            msgpack_zone *zone);
 
-/* If the end that the document tells of is a part of a chord, the report will say so. False:
- * canvas->failure says why it cannot. */
+/* The report will name this part, with what the document says of it. False: canvas->failure says
+ * why it cannot. */
+MUST_CHECK bool outcome_set_part(struct outcome *outcome, const struct after_part *part,
+                                 const struct document *document, struct canvas *canvas);
+/* If the end that the document tells of is a part of a chord, the report will say so. False
+ * likewise. */
 MUST_CHECK bool outcome_take_part(struct outcome *outcome, const struct request *request,
                                   const struct task_body *body, const struct document *document,
                                   struct canvas *canvas);

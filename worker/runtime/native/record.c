@@ -3,7 +3,7 @@
 
 #include "worker/runtime/native/record.h"
 
-#include <stdio.h>
+#include <string.h>
 
 #include "worker/runtime/native/chord_end.h"
 
@@ -80,6 +80,21 @@ static void on_unknown(const struct record *record, struct outcome *ret, struct 
         failure_raise_bare(&ret->failure, "MemoryError");
 }
 
+/* A body that has failed may have been a part of another chord. */
+static void end_chord(const struct record *record, const msgpack_object *chord, struct outcome *ret)
+{
+    struct canvas *canvas = record->canvas;
+    struct after_part outer;
+    const msgpack_object *body = chord_end_find(canvas, chord, record->request->record);
+    if (chord_end(canvas, body, record->request->record))
+        return;
+    const struct document document = {.state = {"FAILURE", strlen("FAILURE")},
+                                      .failure = &ret->failure};
+    ret->failure = canvas->failure;
+    if (after_part_of_signature(body, &outer) && !outcome_set_part(ret, &outer, &document, canvas))
+        ret->failure = canvas->failure;
+}
+
 static void on_chord(const struct record *record, struct outcome *ret, struct buffer *buffer)
 {
     (void)buffer;
@@ -87,8 +102,8 @@ static void on_chord(const struct record *record, struct outcome *ret, struct bu
     if (part.chord == NULL)
         failure_raise(&ret->failure, record->canvas->zone, "celery.exceptions.ChordError",
                       "the message is no part of a chord");
-    else if (!chord_end(record->canvas, part.chord, record->request->record))
-        ret->failure = record->canvas->failure;
+    else
+        end_chord(record, part.chord, ret);
 }
 
 void record_write(const struct record *record, struct outcome *ret, struct buffer *document)

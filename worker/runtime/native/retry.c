@@ -198,7 +198,7 @@ static bool make_message(const struct celeriac_task *task, msgpack_object *ret)
     static const char *const copied[] = {"content_type", "content_encoding", "correlation_id",
                                          "reply_to", "priority"};
     int64_t now = now_usec();
-    msgpack_object message, headers;
+    msgpack_object message, headers = value_nil();
     if (!value_map(task->zone, 12, &message))
         return canvas_out_of_memory(task->canvas);
     if (!make_headers(task, now, &headers) || !put_expiration(task, now, &message))
@@ -241,7 +241,7 @@ bool retry_send(const struct celeriac_task *task, struct bytes body)
 {
     struct canvas *canvas = task->canvas;
     struct buffer packed;
-    msgpack_object message;
+    msgpack_object message = value_nil();
     if (!make_message(task, &message))
         return false;
     buffer_init(&packed, FRAME_MAX);
