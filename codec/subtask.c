@@ -229,7 +229,7 @@ static uint64_t size_of_chain(const msgpack_object *members)
 
 uint64_t subtask_chord_size(const msgpack_object *value)
 {
-    struct subtask subtask;
+    struct subtask subtask = {.kind = SUBTASK_PLAIN};
     if (subtask_read(value, &subtask, NULL) != 0)
         return 1;
     msgpack_object members = subtask_members(&subtask);

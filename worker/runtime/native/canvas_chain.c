@@ -147,8 +147,10 @@ static bool make_steps(struct canvas *canvas, const struct subtask *chain,
     msgpack_object members = subtask_members(chain);
     if (!flatten(canvas, &members, &flat))
         return false;
-    if (flat.count == 0)
-        return canvas_refuse(canvas, "TypeError", "a chain without tasks");
+    if (flat.count == 0) {
+        canvas_refuse(canvas, "TypeError", "a chain without tasks");
+        return false;
+    }
     for (uint32_t i = flat.count; i > 0; i--) {
         if (!add_step(canvas, &flat.items[i - 1], place, errbacks, &steps))
             return false;
