@@ -11,15 +11,13 @@
 
 #include "backend/internal.h"
 
-enum { NAME_SIZE = 256 };
-
 struct backend {
     const struct backend_type *type;
     void *self; /* the type's own */
-    char name[NAME_SIZE];
+    char name[BACKEND_NAME_SIZE];
 };
 
-static const struct backend_type *const types[] = {&backend_disabled, &backend_rpc};
+static const struct backend_type *const types[] = {&backend_disabled, &backend_rpc, &backend_redis};
 
 /* Bytes of `url` before "://" or, as Celery allows, of a bare name; of "rpc+ssl://" those before
  * the plus. */
@@ -28,42 +26,56 @@ static size_t scheme_size(const char *url)
     return strcspn(url, ":+/?");
 }
 
+static bool has_scheme(const struct backend_type *type, const char *url)
+{
+    size_t size = scheme_size(url);
+    for (const char *const *scheme = type->schemes; *scheme; scheme++)
+        if (strlen(*scheme) == size && strncasecmp(*scheme, url, size) == 0)
+            return true;
+    return false;
+}
+
 static const struct backend_type *find(const char *url)
 {
     if (!url || !*url)
         return &backend_disabled;
-    size_t size = scheme_size(url);
     for (size_t i = 0; i < ARRAY_LEN(types); i++)
-        if (strlen(types[i]->scheme) == size && strncasecmp(types[i]->scheme, url, size) == 0)
+        if (has_scheme(types[i], url))
             return types[i];
     return NULL;
 }
 
 /* The URL with "**" for the password, which ends at the last '@' before the path, and starts after
  * the first ':'. */
-static void mask(const char *url, char ret[NAME_SIZE])
+static void mask(const char *url, char ret[BACKEND_NAME_SIZE])
 {
     const char *authority = strstr(url, "://");
     authority = authority ? authority + 3 : url;
     const char *at = memrchr(authority, '@', strcspn(authority, "?#"));
     const char *colon = at ? memchr(authority, ':', (size_t)(at - authority)) : NULL;
     if (colon)
-        snprintf(ret, NAME_SIZE, "%.*s:**%s", (int)(colon - url), url, at);
+        snprintf(ret, BACKEND_NAME_SIZE, "%.*s:**%s", (int)(colon - url), url, at);
     else
-        snprintf(ret, NAME_SIZE, "%s", url);
+        snprintf(ret, BACKEND_NAME_SIZE, "%s", url);
+}
+
+void backend_url_masked(const char *url, char ret[BACKEND_NAME_SIZE])
+{
+    mask(url && *url ? url : "disabled://", ret);
 }
 
 bool backend_supported(const char *url, char error[BACKEND_ERROR_SIZE])
 {
-    if (find(url))
-        return true;
+    const struct backend_type *type = find(url);
+    if (type)
+        return !type->check || type->check(url, error);
     int used =
         snprintf(error, BACKEND_ERROR_SIZE,
                  "there is no result backend '%.*s' here; there are:", (int)scheme_size(url), url);
     for (size_t i = 0; i < ARRAY_LEN(types); i++)
         if (used > 0 && used < BACKEND_ERROR_SIZE)
             used += snprintf(error + used, (size_t)(BACKEND_ERROR_SIZE - used), " %s://",
-                             types[i]->scheme);
+                             types[i]->schemes[0]);
     return false;
 }
 
@@ -79,8 +91,16 @@ struct backend *backend_open(const struct backend_config *config)
         free(backend);
         return NULL;
     }
-    mask(config->url && *config->url ? config->url : "disabled://", backend->name);
+    backend_url_masked(config->url, backend->name);
     return backend;
+}
+
+void backend_stop(struct backend *backend, void (*stopped)(void *context), void *context)
+{
+    if (backend->type->stop)
+        backend->type->stop(backend->self, stopped, context);
+    else
+        stopped(context);
 }
 
 void backend_close(struct backend *backend)
@@ -101,4 +121,34 @@ enum backend_answer backend_store(struct backend *backend, const struct backend_
                                   backend_stored *stored, void *context)
 {
     return backend->type->store(backend->self, result, stored, context);
+}
+
+bool backend_has_chords(const struct backend *backend)
+{
+    return backend->type->add_part != NULL;
+}
+
+enum backend_answer backend_begin_chord(struct backend *backend, struct text group_id,
+                                        uint64_t size, struct bytes group, backend_done *done,
+                                        void *context)
+{
+    if (!backend_has_chords(backend))
+        return BACKEND_FAILED;
+    return backend->type->begin_chord(backend->self, group_id, size, group, done, context);
+}
+
+enum backend_answer backend_add_part(struct backend *backend, const struct backend_part *part,
+                                     backend_added *added, void *context)
+{
+    if (!backend_has_chords(backend))
+        return BACKEND_FAILED;
+    return backend->type->add_part(backend->self, part, added, context);
+}
+
+enum backend_answer backend_end_chord(struct backend *backend, struct text group_id,
+                                      backend_done *done, void *context)
+{
+    if (!backend_has_chords(backend))
+        return BACKEND_FAILED;
+    return backend->type->end_chord(backend->self, group_id, done, context);
 }

@@ -14,6 +14,6 @@ static enum backend_answer disabled_store(void *self, const struct backend_resul
 }
 
 const struct backend_type backend_disabled = {
-    .scheme = "disabled",
+    .schemes = {"disabled"},
     .store = disabled_store,
 };

@@ -28,8 +28,8 @@ static void *rpc_open(const struct backend_config *config)
         return NULL;
     *rpc = (struct rpc){
         .broker = config->broker,
-        .content_type = text_of(config->content_type),
-        .content_encoding = text_of(config->content_encoding),
+        .content_type = text_of(config->serializer->content_type),
+        .content_encoding = text_of(config->serializer->content_encoding),
         .delivery_mode = config->persistent ? 2 : 1,
     };
     return rpc;
@@ -67,7 +67,7 @@ static enum backend_answer rpc_store(void *self, const struct backend_result *re
 }
 
 const struct backend_type backend_rpc = {
-    .scheme = "rpc",
+    .schemes = {"rpc"},
     .open = rpc_open,
     .close = rpc_close,
     .store = rpc_store,

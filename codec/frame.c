@@ -31,7 +31,8 @@ static const struct shape shapes[] = {
     [FRAME_HELLO] = {"HELLO", "um"},      [FRAME_SPAWNED] = {"SPAWNED", "uuu"},
     [FRAME_EXITED] = {"EXITED", "uuuum"}, [FRAME_ERROR] = {"ERROR", "s"},
     [FRAME_READY] = {"READY", "u"},       [FRAME_STARTED] = {"STARTED", "u"},
-    [FRAME_RESULT] = {"RESULT", "uuumb"},
+    [FRAME_RESULT] = {"RESULT", "uuumb"}, [FRAME_PUBLISH] = {"PUBLISH", "umb"},
+    [FRAME_STORE] = {"STORE", "ussb"},    [FRAME_CHORD] = {"CHORD", "usub"},
 };
 
 static const char *kind_name(char kind)

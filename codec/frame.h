@@ -37,6 +37,9 @@ enum frame_type {
     FRAME_READY = 32,   /* [32, resident KiB] */
     FRAME_STARTED = 33, /* [33, job] */
     FRAME_RESULT = 34,  /* [34, job, flags, resident KiB, report, document] */
+    FRAME_PUBLISH = 35, /* [35, job, message, body] */
+    FRAME_STORE = 36,   /* [36, job, task id, state, document] */
+    FRAME_CHORD = 37,   /* [37, job, group id, size, group document] */
 };
 
 /* Flags of JOB. */
@@ -131,5 +134,14 @@ struct frame_result {
     size_t document_size; /* these bytes follow on the wire, as in frame_write_job */
 };
 MUST_CHECK int frame_write_result(struct buffer *buffer, const struct frame_result *result);
+
+/* What a task sends before its RESULT. `message` is one packed msgpack map; the bytes of the body
+ * or document follow on the wire, as in frame_write_job. */
+MUST_CHECK int frame_write_publish(struct buffer *buffer, uint64_t job, struct bytes message,
+                                   size_t body_size);
+MUST_CHECK int frame_write_store(struct buffer *buffer, uint64_t job, struct text task_id,
+                                 struct text state, size_t document_size);
+MUST_CHECK int frame_write_chord(struct buffer *buffer, uint64_t job, struct text group_id,
+                                 uint64_t size, size_t document_size);
 
 #endif

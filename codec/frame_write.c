@@ -177,6 +177,48 @@ int frame_write_result(struct buffer *buffer, const struct frame_result *result)
     return draft_end(&draft, result->document_size);
 }
 
+int frame_write_publish(struct buffer *buffer, uint64_t job, struct bytes message, size_t body_size)
+{
+    struct draft draft;
+    int rc = draft_begin(&draft, buffer, FRAME_PUBLISH, 3, message.size);
+    if (rc != 0)
+        return rc;
+    put_uint(&draft, job);
+    put_bytes(&draft, message.data, message.size);
+    put_bin_head(&draft, body_size);
+    return draft_end(&draft, body_size);
+}
+
+int frame_write_store(struct buffer *buffer, uint64_t job, struct text task_id, struct text state,
+                      size_t document_size)
+{
+    struct draft draft;
+    if (task_id.size > FRAME_MAX || state.size > FRAME_MAX)
+        return CODEC_ETOOBIG;
+    int rc = draft_begin(&draft, buffer, FRAME_STORE, 4, task_id.size + state.size);
+    if (rc != 0)
+        return rc;
+    put_uint(&draft, job);
+    put_str(&draft, task_id.data, task_id.size);
+    put_str(&draft, state.data, state.size);
+    put_bin_head(&draft, document_size);
+    return draft_end(&draft, document_size);
+}
+
+int frame_write_chord(struct buffer *buffer, uint64_t job, struct text group_id, uint64_t size,
+                      size_t document_size)
+{
+    struct draft draft;
+    int rc = draft_begin(&draft, buffer, FRAME_CHORD, 4, group_id.size);
+    if (rc != 0)
+        return rc;
+    put_uint(&draft, job);
+    put_str(&draft, group_id.data, group_id.size);
+    put_uint(&draft, size);
+    put_bin_head(&draft, document_size);
+    return draft_end(&draft, document_size);
+}
+
 int frame_write_hello(struct buffer *buffer, struct bytes description)
 {
     struct draft draft;

@@ -8,7 +8,7 @@
 #include "codec/iso8601.h"
 #include "codec/utf8.h"
 
-enum { PAIRS_MAX = 8, SCRATCH_CHUNK = 2048 };
+enum { PAIRS_MAX = 14, SCRATCH_CHUNK = 2048 };
 
 /* A small map whose pairs are its own. */
 struct document {
@@ -41,6 +41,16 @@ static void put_exception(struct document *document, const struct result_excepti
     put(document, "exc_module", value_text(exception->module));
 }
 
+static void put_extended(struct document *document, const struct result_extended *extended)
+{
+    put(document, "name", value_text(extended->name));
+    put(document, "args", extended->args != NULL ? *extended->args : value_nil());
+    put(document, "kwargs", extended->kwargs != NULL ? *extended->kwargs : value_nil());
+    put(document, "worker", value_text(extended->worker));
+    put(document, "retries", value_int(extended->retries));
+    put(document, "queue", value_text(extended->queue));
+}
+
 static int write_document(const struct result_message *message, const struct serializer *serializer,
                           struct buffer *buffer)
 {
@@ -54,10 +64,14 @@ static int write_document(const struct result_message *message, const struct ser
     put(&document, "status", value_string(message->status));
     put(&document, "result", message->exception != NULL ? as_map(&exception) : *message->result);
     put(&document, "traceback", value_text(message->traceback));
-    put(&document, "children", (msgpack_object){.type = MSGPACK_OBJECT_ARRAY});
+    put(&document, "children",
+        message->children != NULL ? *message->children
+                                  : (msgpack_object){.type = MSGPACK_OBJECT_ARRAY});
     put(&document, "date_done", message->date_done != 0 ? value_string(date) : value_nil());
     put_text_if_any(&document, "group_id", message->group_id);
     put_text_if_any(&document, "parent_id", message->parent_id);
+    if (message->extended != NULL)
+        put_extended(&document, message->extended);
     put(&document, "task_id", value_text(message->task_id));
     msgpack_object value = as_map(&document);
     size_t before = buffer->size;

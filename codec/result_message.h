@@ -16,6 +16,13 @@ struct result_exception {
     msgpack_object arguments; /* an array: the constructor's arguments */
 };
 
+/* What `result_extended` adds. */
+struct result_extended {
+    struct text name, worker, queue;
+    const msgpack_object *args, *kwargs; /* NULL: null */
+    int64_t retries;
+};
+
 struct result_message {
     struct text task_id;
     const char *status;                       /* Celery's state: "SUCCESS", "FAILURE" ... */
@@ -23,7 +30,9 @@ struct result_message {
     const struct result_exception *exception; /* NULL if `result` is set */
     struct text traceback;                    /* none: null */
     struct text group_id, parent_id;          /* left out of the document where there are none */
-    int64_t date_done; /* microseconds UTC; 0: null (state is not a ready one) */
+    int64_t date_done;              /* microseconds UTC; 0: null (state is not a ready one) */
+    const msgpack_object *children; /* an array of result tuples; NULL: an empty one */
+    const struct result_extended *extended; /* NULL: left out */
 };
 
 /* Appends the document, encoded by `serializer`. CODEC_ETOOBIG beyond the buffer's limit;
@@ -39,5 +48,7 @@ MUST_CHECK int result_message_write(const struct result_message *message,
  * control characters and broken bytes are written as Python's repr would, \n and \xff. Returns the
  * length. */
 size_t result_repr(const msgpack_object *value, char *ret, size_t size);
+/* The same for an array that is a tuple in Python: "(2, 3)", "(2,)". */
+size_t result_repr_tuple(const msgpack_object *array, char *ret, size_t size);
 
 #endif

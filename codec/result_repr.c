@@ -102,14 +102,19 @@ static void write_bytes(struct writer *writer, const msgpack_object *value)
         write_hex(writer, bytes);
 }
 
-static void write_array(struct writer *writer, const msgpack_object *value, int level)
+static void write_elements(struct writer *writer, const msgpack_object *value, int level)
 {
-    put(writer, "[", 1);
     for (uint32_t i = 0; i < value->via.array.size && !writer->is_full; i++) {
         if (i > 0)
             put_string(writer, ", ");
         write_value(writer, &value->via.array.ptr[i], level + 1);
     }
+}
+
+static void write_array(struct writer *writer, const msgpack_object *value, int level)
+{
+    put(writer, "[", 1);
+    write_elements(writer, value, level);
     put(writer, "]", 1);
 }
 
@@ -204,14 +209,30 @@ static void write_ellipsis(struct writer *writer)
     writer->at = at + dots;
 }
 
+static size_t finish(struct writer *writer)
+{
+    if (writer->is_full)
+        write_ellipsis(writer);
+    *writer->at = '\0';
+    return (size_t)(writer->at - writer->start);
+}
+
 size_t result_repr(const msgpack_object *value, char *ret, size_t size)
 {
     if (size == 0)
         return 0;
     struct writer writer = {.start = ret, .at = ret, .end = ret + size - 1};
     write_value(&writer, value, 0);
-    if (writer.is_full)
-        write_ellipsis(&writer);
-    *writer.at = '\0';
-    return (size_t)(writer.at - ret);
+    return finish(&writer);
+}
+
+size_t result_repr_tuple(const msgpack_object *array, char *ret, size_t size)
+{
+    if (size == 0)
+        return 0;
+    struct writer writer = {.start = ret, .at = ret, .end = ret + size - 1};
+    put(&writer, "(", 1);
+    write_elements(&writer, array, 0);
+    put_string(&writer, array->via.array.size == 1 ? ",)" : ")");
+    return finish(&writer);
 }

@@ -62,7 +62,18 @@ struct celeriac_task_definition {
     enum celeriac_choice acks_late;
     enum celeriac_choice reject_on_worker_lost;
     enum celeriac_choice ignore_result;
-    int max_retries; /* 0: unset */
+    int max_retries; /* 0: unset, which is 3 */
+    /* Retries without a call of celeriac_retry: the exceptions to retry for, by their names,
+     * "ConnectionError, myapp.errors.Busy"; "Exception": every one. There are no base classes
+     * here, the name must be that of the exception itself. NULL: none. */
+    const char *autoretry_for;
+    /* Seconds before the first automatic retry, doubled with each; 0: default_retry_delay. */
+    int retry_backoff;
+    int retry_backoff_max;             /* seconds; 0: unset, which is 600 */
+    enum celeriac_choice retry_jitter; /* unset is yes: anything from 0 to the backoff */
+    double default_retry_delay;        /* seconds; 0: unset, which is 180 */
+    enum celeriac_choice track_started;
+    enum celeriac_choice store_errors_even_if_ignored;
 };
 
 /* What a library exports, under the name `celeriac_library`; CELERIAC_TASKS defines it. */
@@ -197,7 +208,8 @@ CELERIAC_API int celeriac_return_none(struct celeriac_task *task);
 CELERIAC_API int celeriac_return_bool(struct celeriac_task *task, bool flag);
 CELERIAC_API int celeriac_return_int(struct celeriac_task *task, int64_t number);
 CELERIAC_API int celeriac_return_double(struct celeriac_task *task, double number);
-CELERIAC_API int celeriac_return_string(struct celeriac_task *task, const char *text);
+CELERIAC_API int celeriac_return_string(struct celeriac_task *task,
+                                        const char *text); /* NULL: None */
 CELERIAC_API int celeriac_return_bytes(struct celeriac_task *task, const void *data, size_t size);
 
 /* Raise an exception: `return celeriac_fail(task, "ValueError", "no row %d", row);`. The type is
@@ -230,7 +242,90 @@ CELERIAC_API const struct celeriac_request *celeriac_request(struct celeriac_tas
 CELERIAC_API const struct celeriac_value *celeriac_header(struct celeriac_task *task,
                                                           const char *name);
 
+/* ---- Other ends than a result ---- */
+
+/* The first of these decides: nothing that the task does afterwards changes its end. Each returns
+ * CELERIAC_FAILED, to be returned by the task. */
+
+/* Run again in `countdown` seconds; negative: after the task's default_retry_delay. `max_retries`
+ * as in the definition; 0: the definition's. The exception that was raised before is the reason,
+ * and what the task fails with when there are no retries left; MaxRetriesExceededError if there is
+ * none:
+ *     celeriac_fail(task, "ConnectionError", "no answer");
+ *     return celeriac_retry(task, 10, 5); */
+CELERIAC_API int celeriac_retry(struct celeriac_task *task, double countdown, int max_retries);
+/* The message is acknowledged, nothing is stored, nothing follows. */
+CELERIAC_API int celeriac_ignore(struct celeriac_task *task);
+/* The message is rejected; with `requeue` the broker delivers it again, else it is dropped or goes
+ * to a dead-letter exchange. Without acks_late it has been acknowledged before, and nothing
+ * happens to it. */
+CELERIAC_API int celeriac_reject(struct celeriac_task *task, bool requeue);
+
+/* ---- Calling tasks ---- */
+
+/* What is left out is unset. Pointers are read during the call only. */
+struct celeriac_call_options {
+    const char *queue; /* unset: routed by the task's name */
+    const char *exchange, *routing_key;
+    double countdown;       /* seconds */
+    const char *eta;        /* ISO 8601 */
+    double expires;         /* seconds from now */
+    const char *expires_at; /* ISO 8601 */
+    int priority;
+    const char *task_id;
+    const char *serializer, *compression;
+    double time_limit, soft_time_limit; /* seconds */
+    enum celeriac_choice ignore_result;
+    const char *shadow; /* the name in logs */
+    const char *reply_to;
+    const struct celeriac_value *headers;           /* a dict */
+    const struct celeriac_value *link, *link_error; /* a signature or a list of them */
+};
+
+/* Sends a task; `args` is a list, `kwargs` a dict, `options` may be NULL, as may all of them. It is
+ * on its way when this returns, and listed among this task's children. Returns its id; NULL if it
+ * cannot be sent: this task has failed then. */
+#define celeriac_send_task(task, name, args, kwargs, options)                                      \
+    celeriac_send_task_sized(task, name, args, kwargs, options,                                    \
+                             sizeof(struct celeriac_call_options))
+CELERIAC_API const char *celeriac_send_task_sized(struct celeriac_task *task, const char *name,
+                                                  const struct celeriac_value *args,
+                                                  const struct celeriac_value *kwargs,
+                                                  const struct celeriac_call_options *options,
+                                                  size_t options_size);
+
+/* A call that is not made yet, as Celery's signature(): a dict, which can be sent, linked, returned
+ * and passed to other tasks. NULL as for other values that cannot be made. */
+#define celeriac_signature(task, name, args, kwargs, options)                                      \
+    celeriac_signature_sized(task, name, args, kwargs, options,                                    \
+                             sizeof(struct celeriac_call_options))
+CELERIAC_API const struct celeriac_value *celeriac_signature_sized(
+    struct celeriac_task *task, const char *name, const struct celeriac_value *args,
+    const struct celeriac_value *kwargs, const struct celeriac_call_options *options,
+    size_t options_size);
+/* Of a list of signatures: one after the other, each with the result of the one before as its first
+ * argument; all at once; all at once, and then `body` with the list of their results. */
+CELERIAC_API const struct celeriac_value *celeriac_chain(struct celeriac_task *task,
+                                                         const struct celeriac_value *signatures);
+CELERIAC_API const struct celeriac_value *celeriac_group(struct celeriac_task *task,
+                                                         const struct celeriac_value *signatures);
+CELERIAC_API const struct celeriac_value *celeriac_chord(struct celeriac_task *task,
+                                                         const struct celeriac_value *header,
+                                                         const struct celeriac_value *body);
+/* Sends a signature. Returns the id of its result (a group's own); NULL as celeriac_send_task. */
+CELERIAC_API const char *celeriac_apply(struct celeriac_task *task,
+                                        const struct celeriac_value *signature);
+/* Sends a signature in place of this task, which ends here: it gets the task's id, and what was to
+ * follow the task follows it. Returns CELERIAC_FAILED. */
+CELERIAC_API int celeriac_replace(struct celeriac_task *task,
+                                  const struct celeriac_value *signature);
+
 /* ---- While it runs ---- */
+
+/* Stores a state of the task's own, "PROGRESS", and what clients see as its result meanwhile, a
+ * dict as a rule. False: it cannot be stored, and the task has failed. */
+CELERIAC_API bool celeriac_update_state(struct celeriac_task *task, const char *state,
+                                        const struct celeriac_value *meta);
 
 /* Python's numbers. */
 enum celeriac_log_level {

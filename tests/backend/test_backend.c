@@ -29,7 +29,8 @@ static void opens_what_the_url_names_and_masks_the_password(void **state)
     char error[BACKEND_ERROR_SIZE];
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct backend_config config = {.url = cases[i].url, .content_type = "application/json"};
+        struct backend_config config = {.url = cases[i].url,
+                                        .serializer = serializer_by_name("json")};
         assert_true(backend_supported(cases[i].url, error));
         struct backend *backend = backend_open(&config);
         assert_non_null(backend);

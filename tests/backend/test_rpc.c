@@ -10,8 +10,7 @@ static struct backend *open_rpc(struct session *session, bool persistent)
     struct backend_config config = {
         .url = "rpc://",
         .broker = session->broker,
-        .content_type = "application/json",
-        .content_encoding = "utf-8",
+        .serializer = serializer_by_name("json"),
         .persistent = persistent,
     };
     return backend_open(&config);

@@ -167,12 +167,12 @@ static void arguments_behind_the_command_are_settings(void **state)
 {
     struct fixture *fixture = *state;
     assert_int_equal(read_line(fixture, "celeriac worker worker.prefetch_multiplier=9 -c 2 "
-                                        "_max_tasks_per_child=(int)3 task_routes=x"),
+                                        "_max_tasks_per_child=(int)3 task_annotations=x"),
                      OPTIONS_RUN);
     assert_int_equal(fixture->settings.worker_prefetch_multiplier, 9);
     assert_int_equal(fixture->settings.worker_max_tasks_per_child, 3);
     assert_int_equal(fixture->settings.overrides.count, 3);
-    assert_string_equal(fixture->settings.overrides.items[2].text, "task_routes=x");
+    assert_string_equal(fixture->settings.overrides.items[2].text, "task_annotations=x");
 }
 
 static void autoscale_takes_the_greatest_number(void **state)

@@ -153,20 +153,21 @@ static void overrides_are_passed_on_and_urls_are_not(void **state)
 {
     struct fixture *fixture = *state;
     char message[SETTINGS_MESSAGE_SIZE];
-    make(fixture, "celeriac -A proj worker --set task_routes=x Broker.Url=amqp://u:secret@h "
+    make(fixture, "celeriac -A proj worker --set task_annotations=x Broker.Url=amqp://u:secret@h "
                   "_send_task_events=(bool)1");
-    assert_int_equal(settings_override(&fixture->settings, SETTING_FILE, "task_routes=y", message),
-                     SETTINGS_UNKNOWN);
+    assert_int_equal(
+        settings_override(&fixture->settings, SETTING_FILE, "task_annotations=y", message),
+        SETTINGS_UNKNOWN);
     make(fixture, "celeriac -A proj worker");
-    assert_true(has(fixture, "--setting=task_routes=x"));
+    assert_true(has(fixture, "--setting=task_annotations=x"));
     assert_true(has(fixture, "--setting=worker_send_task_events=1"));
     size_t file = 0;
     size_t line = 0;
     for (size_t i = 0; i < fixture->runtime.count; i++) {
         const char *argument = fixture->runtime.argv[i];
         assert_null(strstr(argument, "secret"));
-        file = strcmp(argument, "--setting=task_routes=y") == 0 ? i : file;
-        line = strcmp(argument, "--setting=task_routes=x") == 0 ? i : line;
+        file = strcmp(argument, "--setting=task_annotations=y") == 0 ? i : file;
+        line = strcmp(argument, "--setting=task_annotations=x") == 0 ? i : line;
     }
     assert_true(file > 0 && file < line); /* the last one wins */
 }

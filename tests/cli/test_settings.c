@@ -194,7 +194,7 @@ static void values_of_the_app_are_weaker_than_anything_named(void **state)
                      SETTINGS_OK); /* a stronger one is there: not even read */
     assert_int_equal(put_value(&settings, "worker_prefetch_multiplier", value_string("many")),
                      SETTINGS_ERROR);
-    assert_int_equal(put_value(&settings, "task_routes", value_nil()), SETTINGS_UNKNOWN);
+    assert_int_equal(put_value(&settings, "task_annotations", value_nil()), SETTINGS_UNKNOWN);
     msgpack_zone_free(zone);
     settings_done(&settings);
 }

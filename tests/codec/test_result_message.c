@@ -39,6 +39,32 @@ static void leaves_out_ids_that_are_not_there(void **state)
                         "\"task_id\": \"i\"}");
 }
 
+static void writes_children_and_what_extended_results_have(void **state)
+{
+    struct fixture *fixture = *state;
+    msgpack_object result = value_int(2);
+    msgpack_object children = value_of(fixture, "[[[\"c\", null], null]]");
+    msgpack_object args = value_of(fixture, "[1]"), kwargs = value_of(fixture, "{\"k\": 1}");
+    struct result_extended extended = {.name = text_of("t"),
+                                       .worker = text_of("w1@h"),
+                                       .queue = text_of("q"),
+                                       .args = &args,
+                                       .kwargs = &kwargs,
+                                       .retries = 3};
+    struct result_message message = {.task_id = text_of("i"),
+                                     .status = "SUCCESS",
+                                     .result = &result,
+                                     .children = &children,
+                                     .extended = &extended};
+    assert_int_equal(write(fixture, &message, "json"), 0);
+    assert_buffer_holds(&fixture->buffer,
+                        "{\"status\": \"SUCCESS\", \"result\": 2, \"traceback\": null, "
+                        "\"children\": [[[\"c\", null], null]], \"date_done\": null, "
+                        "\"name\": \"t\", \"args\": [1], \"kwargs\": {\"k\": 1}, "
+                        "\"worker\": \"w1@h\", \"retries\": 3, \"queue\": \"q\", "
+                        "\"task_id\": \"i\"}");
+}
+
 static struct result_exception exception_of(struct fixture *fixture, const char *arguments)
 {
     return (struct result_exception){.type = text_of("ValueError"),
@@ -145,6 +171,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(writes_a_success_as_celery_does),
         FIXTURE_TEST(leaves_out_ids_that_are_not_there),
+        FIXTURE_TEST(writes_children_and_what_extended_results_have),
         FIXTURE_TEST(writes_a_failure_as_celery_does),
         FIXTURE_TEST(an_exception_without_a_module_has_null),
         FIXTURE_TEST(writes_msgpack_too),

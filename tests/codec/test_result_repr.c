@@ -38,6 +38,22 @@ static void looks_like_python(void **state)
     }
 }
 
+static void an_array_can_be_a_tuple(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char *const cases[][2] = {
+        {"[]", "()"}, {"[1]", "(1,)"}, {"[1, [2], \"x\"]", "(1, [2], 'x')"}};
+    char text[200];
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        msgpack_object value = value_of(fixture, cases[i][0]);
+        assert_int_equal(result_repr_tuple(&value, text, sizeof(text)), strlen(cases[i][1]));
+        assert_string_equal(text, cases[i][1]);
+    }
+    msgpack_object value = value_of(fixture, "[\"aaaaaaaaaaaaaaaaaaaa\"]");
+    assert_int_equal(result_repr_tuple(&value, text, 10), 9);
+    assert_string_equal(text, "('aaaa...");
+}
+
 static void is_one_line_of_utf8(void **state)
 {
     (void)state;
@@ -123,6 +139,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(looks_like_python),
+        FIXTURE_TEST(an_array_can_be_a_tuple),
         cmocka_unit_test(is_one_line_of_utf8),
         cmocka_unit_test(shows_bytes_and_extensions),
         FIXTURE_TEST(fits_into_any_size),

@@ -174,10 +174,10 @@ static void a_task_that_was_lost_before_counts_as_redelivered(void **state)
     assert_flag(get(fixture, "delivery_info", "redelivered"), true);
 }
 
-static void a_runtime_with_records_decides_about_results(void **state)
+static void an_app_with_a_backend_decides_about_results(void **state)
 {
     struct fixture *fixture = *state;
-    fixture->consumer.registry.records = true;
+    fixture->consumer.registry.app_decides = true;
     fixture->consumer.config.result_serializer = NULL;
     fixture->consumer.config.accept_content = NULL;
     pack(fixture, NULL);
@@ -307,7 +307,7 @@ int main(void)
         TEST(a_request_has_what_the_page_lists),
         TEST(other_properties_are_there_if_they_are_set),
         TEST(a_task_that_was_lost_before_counts_as_redelivered),
-        TEST(a_runtime_with_records_decides_about_results),
+        TEST(an_app_with_a_backend_decides_about_results),
         TEST(headers_pass_whatever_their_bytes_are),
         TEST(a_limit_is_recorded_as_the_number_it_was_set_to),
         TEST(a_loss_is_recorded_with_its_words),

@@ -52,9 +52,47 @@ static void ignore_start(void *context)
     (void)context;
 }
 
+static bool publish(void *context, struct bytes message, struct bytes body)
+{
+    msgpack_object decoded;
+    msgpack_zone zone;
+    size_t offset = 0;
+    (void)context;
+    (void)body;
+    if (!msgpack_zone_init(&zone, 1024) ||
+        msgpack_unpack(message.data, message.size, &offset, &zone, &decoded) !=
+            MSGPACK_UNPACK_SUCCESS ||
+        decoded.type != MSGPACK_OBJECT_MAP)
+        abort();
+    msgpack_zone_destroy(&zone);
+    return true;
+}
+
+static bool store(void *context, struct text task_id, struct text state, struct bytes document)
+{
+    bool *failed = context;
+    (void)task_id;
+    if (document.size == 0)
+        abort();
+    *failed |= text_equal(state, "FAILURE");
+    return true;
+}
+
+static bool begin_chord(void *context, struct text group_id, uint64_t size, struct bytes group)
+{
+    (void)context;
+    (void)group_id;
+    (void)size;
+    (void)group;
+    return true;
+}
+
 static void run(const msgpack_object *request, struct text body)
 {
-    const struct job_observer observer = {.on_start = ignore_start};
+    bool failed = false;
+    const struct job_observer observer = {
+        .on_start = ignore_start,
+        .follow = {.publish = publish, .store = store, .chord = begin_chord, .context = &failed}};
     struct library library;
     struct job job;
     make_library(&library);
@@ -66,12 +104,14 @@ static void run(const msgpack_object *request, struct text body)
                        &report) != MSGPACK_UNPACK_SUCCESS)
         abort();
     struct text state;
-    bool ignored = false;
+    bool ignored = false, kept = false;
     value_as_bool(value_get(request, "ignore_result"), &ignored);
     if (!value_as_text(value_get(&report, "state"), &state))
         abort();
     bool has_result = text_equal(state, "SUCCESS") || text_equal(state, "FAILURE");
-    if ((job.document.size > 0) != (has_result && !ignored))
+    value_as_bool(value_get(request, "store_errors_even_if_ignored"), &kept);
+    bool is_record = value_get(request, "record") != NULL;
+    if (!is_record && !kept && (job.document.size > 0 || failed) != (has_result && !ignored))
         abort();
     job_clear(&job);
     job_done(&job);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "codec/frame.h"
 #include "worker/pool/pool.h"
 
 struct bench {
@@ -58,6 +59,12 @@ static void submit(struct bench *bench, struct pool_job *job)
         return;
     bench->submitted++;
     pool_submit(bench->pool, job);
+}
+
+static bool on_follow_up(void *context, struct pool_job *job, const struct frame *frame)
+{
+    (void)context, (void)job, (void)frame;
+    return true;
 }
 
 static void on_ended(void *context, struct pool_job *job, const struct pool_ending *ending)
@@ -115,7 +122,7 @@ static unsigned long argument(int argc, char **argv, int index, unsigned long ot
 int main(int argc, char **argv)
 {
     static const struct pool_handler handler = {
-        on_hello, on_dispatch, on_started, on_soft_limit,
+        on_hello, on_dispatch, on_started, on_soft_limit, on_follow_up,
         on_ended, on_notice,   on_failed,  on_stopped,
     };
     static const char *words[] = {SCRIPTED, NULL, NULL};

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "tests/pool/harness.h"
 
+#include "codec/frame.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <signal.h>
@@ -54,6 +56,18 @@ static void on_soft_limit(void *context, struct pool_job *job)
 {
     (void)context;
     CONTAINER_OF(job, struct run, job)->soft_limits++;
+}
+
+static bool on_follow_up(void *context, struct pool_job *job, const struct frame *frame)
+{
+    struct harness *harness = context;
+    struct run *run = CONTAINER_OF(job, struct run, job);
+    size_t used = strlen(run->told);
+    struct text text = frame->type == FRAME_PUBLISH ? frame_text(frame, 3) : frame_text(frame, 2);
+    run->follow_ups[frame->type - FRAME_PUBLISH]++;
+    snprintf(run->told + used, sizeof(run->told) - used, "%.*s;", (int)text.size, text.data);
+    assert_int_equal(run->ended, 0);
+    return !harness->deaf;
 }
 
 static void on_ended(void *context, struct pool_job *job, const struct pool_ending *ending)
@@ -142,7 +156,7 @@ static void set_deadline(struct harness *harness, double seconds)
 void harness_create(struct harness *harness)
 {
     static const struct pool_handler handler = {
-        on_hello, on_dispatch, on_started, on_soft_limit,
+        on_hello, on_dispatch, on_started, on_soft_limit, on_follow_up,
         on_ended, on_notice,   on_failed,  on_stopped,
     };
     assert_int_equal(uv_loop_init(&harness->loop), 0);

@@ -19,6 +19,8 @@ struct run {
     struct pool_job job;
     char body[64];
     unsigned started, soft_limits, ended;
+    unsigned follow_ups[3]; /* PUBLISH, STORE, CHORD */
+    char told[512];         /* what they said, one after the other */
     pid_t started_pid;
     struct pool_ending ending; /* report and document are gone, these are copies: */
     char state[16], document[512];
@@ -43,6 +45,7 @@ struct harness {
     char notices[65536]; /* of warning and error, a line each */
     unsigned errors;
     bool refuse_dispatch;
+    bool deaf;                                                  /* on_follow_up takes no more */
     void (*on_ended)(struct harness *harness, struct run *run); /* NULL: nothing more */
     void (*on_hello)(struct harness *harness);                  /* likewise */
     void *user;

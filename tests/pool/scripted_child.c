@@ -298,6 +298,58 @@ static void do_descriptors(struct child *child, const char *argument)
     answer_string(child, text);
 }
 
+static void publish(struct child *child, struct text body)
+{
+    static const char message[] = "\x81\xa5queue\xa1q";
+    buffer_clear(&child->output, 65536);
+    if (frame_write_publish(&child->output, child->job,
+                            (struct bytes){message, sizeof(message) - 1}, body.size) == 0 &&
+        buffer_append(&child->output, body.data, body.size) == 0)
+        scripted_send(child->fd, &child->output, -1);
+}
+
+/* One of each kind. */
+static void do_follow(struct child *child, const char *argument)
+{
+    (void)argument;
+    publish(child, (struct text){"one", 3});
+    SEND(child->fd, frame_write_store(&send_buffer, child->job, (struct text){"two", 3},
+                                      (struct text){"STARTED", 7}, 0));
+    SEND(child->fd, frame_write_chord(&send_buffer, child->job, (struct text){"three", 5}, 2, 0));
+    do_ok(child, "");
+}
+
+/* So many messages of 64 KiB. */
+static void do_messages(struct child *child, const char *argument)
+{
+    static char body[65536];
+    for (long left = strtol(argument, NULL, 10); left > 0; left--)
+        publish(child, (struct text){body, sizeof(body)});
+    do_ok(child, "");
+}
+
+static void do_message_then_die(struct child *child, const char *argument)
+{
+    (void)argument;
+    publish(child, (struct text){"one", 3});
+    kill(getpid(), SIGKILL);
+}
+
+static void do_message_of_another(struct child *child, const char *argument)
+{
+    (void)argument;
+    child->job += 1000;
+    publish(child, (struct text){"one", 3});
+    rest(1000);
+}
+
+static void do_message_too_late(struct child *child, const char *argument)
+{
+    do_ok(child, argument);
+    publish(child, (struct text){"one", 3});
+    rest(1000);
+}
+
 static void do_inherited(struct child *child, const char *argument)
 {
     (void)argument;
@@ -336,6 +388,11 @@ static const struct command {
     {"pid", do_pid},
     {"descriptors", do_descriptors},
     {"inherited", do_inherited},
+    {"follow", do_follow},
+    {"messages", do_messages},
+    {"message-then-die", do_message_then_die},
+    {"message-of-another", do_message_of_another},
+    {"message-too-late", do_message_too_late},
 };
 
 static void write_journal(const struct child *child)
@@ -403,6 +460,8 @@ static void run_job(struct child *child, const struct frame *frame)
             _exit(3);
         if (argument[0] == 'j')
             do_garbage(child, "");
+        if (argument[0] == 'm')
+            publish(child, (struct text){"one", 3});
         rest(1000);
     }
     if ((child->flags & FRAME_JOB_WANT_STARTED) != 0)

@@ -58,6 +58,11 @@ static const struct golden {
     {"STARTED", BYTES("\0\0\0\x0b\x92\x21\xcf\x01\x02\x03\x04\x05\x06\x07\x08")},
     {"RESULT", BYTES("\0\0\0\x0f\x96\x22\x07\x01\xcc\x80\x80\xc6\0\0\0\x03"
                      "doc")},
+    {"PUBLISH", BYTES("\0\0\0\x0f\x94\x23\x07\x81\xa1k\x05\xc6\0\0\0\x03"
+                      "hey")},
+    {"STORE", BYTES("\0\0\0\x18\x95\x24\x07\xdb\0\0\0\x02id\xdb\0\0\0\x01S\xc6\0\0\0\x03"
+                    "doc")},
+    {"CHORD", BYTES("\0\0\0\x11\x95\x25\x07\xdb\0\0\0\x01g\xcd\x01\x00\xc6\0\0\0\0")},
 };
 
 static int write_frame(const char *name, struct buffer *buffer)
@@ -82,6 +87,16 @@ static int write_frame(const char *name, struct buffer *buffer)
         return frame_write_ready(buffer, 4096);
     if (strcmp(name, "STARTED") == 0)
         return frame_write_started(buffer, 0x0102030405060708);
+    if (strcmp(name, "PUBLISH") == 0) {
+        int rc = frame_write_publish(buffer, 7, BYTES("\x81\xa1k\x05"), 3);
+        return rc != 0 ? rc : buffer_append(buffer, "hey", 3);
+    }
+    if (strcmp(name, "STORE") == 0) {
+        int rc = frame_write_store(buffer, 7, (struct text){"id", 2}, (struct text){"S", 1}, 3);
+        return rc != 0 ? rc : buffer_append(buffer, "doc", 3);
+    }
+    if (strcmp(name, "CHORD") == 0)
+        return frame_write_chord(buffer, 7, (struct text){"g", 1}, 256, 0);
     struct frame_result result = {7, FRAME_RESULT_RETIRING, 128, BYTES("\x80"), 3};
     int rc = frame_write_result(buffer, &result);
     return rc != 0 ? rc : buffer_append(buffer, "doc", 3);

@@ -25,6 +25,7 @@ from support.worker import ROOT, build_folder, example_tasks
 SPAWN, JOB, LEAVE = 1, 2, 3
 HELLO, SPAWNED, EXITED, ERROR = 16, 17, 18, 19
 READY, STARTED, RESULT = 32, 33, 34
+PUBLISH, STORE, CHORD = 35, 36, 37
 WANT_STARTED, WANT_RSS = 1, 2
 SECONDS = 10.0
 
@@ -122,9 +123,18 @@ class Child(Peer):
 
     def result(self, seconds: float = SECONDS) -> Result:
         """The RESULT of the job that was sent last."""
-        number, flags, rss, report, document = self.expect(RESULT, seconds)
-        assert number == self._number and flags == 0
-        return Result(report, document, rss)
+        sent: list[Sent] = []
+        while True:
+            frame = self.read(seconds)
+            assert frame is not None, "the peer is gone"
+            assert frame[0] in (RESULT, PUBLISH, STORE, CHORD), frame
+            assert frame[1] == self._number
+            if frame[0] == RESULT:
+                break
+            sent.append(Sent(frame))
+        _, _, flags, rss, report, document = frame
+        assert flags == 0
+        return Result(report, document, rss, sent)
 
     def run(self, task: str, *args: Any, **options: Any) -> Result:
         """Send a JOB and wait for its RESULT."""
@@ -160,10 +170,50 @@ def request_of(task: str, serializer: str = "json", **more: Any) -> dict[str, An
     return request
 
 
-class Result:
-    """The RESULT of a job."""
+def decode(data: bytes) -> Any:
+    """A value in JSON or msgpack."""
+    return json.loads(data) if data[:1] in b"{[" else msgpack.unpackb(data)
 
-    def __init__(self, report: dict[str, Any], document: bytes, rss: int) -> None:
+
+class Sent:
+    """A PUBLISH, STORE or CHORD."""
+
+    def __init__(self, frame: list[Any]) -> None:
+        self.kind = frame[0]
+        self.frame = frame
+
+    @property
+    def message(self) -> dict[str, Any]:
+        """PUBLISH: its map."""
+        return dict(self.frame[2])
+
+    @property
+    def headers(self) -> dict[str, Any]:
+        """PUBLISH: the message's headers."""
+        return dict(self.frame[2]["headers"])
+
+    @property
+    def task(self) -> str:
+        """PUBLISH: the task that is called."""
+        return str(self.headers["task"])
+
+    @property
+    def body(self) -> Any:
+        """PUBLISH: the decoded body."""
+        return decode(self.frame[3])
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """STORE: the decoded document."""
+        return dict(decode(self.frame[4]))
+
+
+class Result:
+    """The RESULT of a job, and what was sent before it."""
+
+    def __init__(self, report: dict[str, Any], document: bytes, rss: int,
+                 sent: Sequence[Sent] = ()) -> None:
+        self.sent = list(sent)
         self.report = report
         self.document = document
         self.rss = rss
@@ -176,9 +226,17 @@ class Result:
     @property
     def meta(self) -> dict[str, Any]:
         """The decoded result document."""
-        if self.document[:1] == b"{":
-            return dict(json.loads(self.document))
-        return dict(msgpack.unpackb(self.document))
+        return dict(decode(self.document))
+
+    @property
+    def published(self) -> list[Sent]:
+        """The messages."""
+        return [one for one in self.sent if one.kind == PUBLISH]
+
+    @property
+    def stored(self) -> list[Sent]:
+        """The states."""
+        return [one for one in self.sent if one.kind == STORE]
 
     @property
     def value(self) -> Any:
@@ -193,6 +251,11 @@ class Result:
         exception = self.meta["result"]
         return f"{exception['exc_module']}.{exception['exc_type']}: " \
                + ", ".join(map(str, exception["exc_message"]))
+
+    @property
+    def part(self) -> list[Any]:
+        """The member of a chord that the result is."""
+        return list(decode(self.report["chord"]["member"]))
 
 
 class Native:

@@ -50,6 +50,9 @@ static void announces_only_what_a_task_sets_itself(void **state)
     assert_true(value_as_text(value_get(&description, "runtime"), &runtime));
     assert_true(text_equal(runtime, "native"));
     assert_int_equal(value_get(&description, "settings")->via.map.size, 0);
+    bool records;
+    assert_true(value_as_bool(value_get(&description, "records"), &records) && records);
+    assert_null(value_get(&description, "backend"));
     const msgpack_object *announced = value_get(&description, "tasks");
     assert_int_equal(announced->via.map.size, 2);
     assert_int_equal(value_get(announced, "plain")->via.map.size, 0);

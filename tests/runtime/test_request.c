@@ -145,6 +145,34 @@ static void accepts_by_content_type_and_by_name(void **state)
     }
 }
 
+static void settings_that_are_not_there_are_celerys_defaults(void **state)
+{
+    msgpack_object plain = parse("{\"task\": \"t\", \"id\": \"i\"}");
+    msgpack_object full = parse("{\"task\": \"t\", \"id\": \"i\", \"track_started\": true,"
+                                " \"store_errors_even_if_ignored\": true, \"chords\": false,"
+                                " \"result_extended\": true, \"inherit_parent_priority\": true,"
+                                " \"task_serializer\": \"msgpack\", \"record\": {},"
+                                " \"headers\": {\"root_id\": \"r\", \"retries\": 4}}");
+    struct request request;
+    (void)state;
+    assert_true(request_read(&plain, &request));
+    assert_false(request.track_started || request.store_errors_even_if_ignored ||
+                 request.result_extended || request.inherit_parent_priority);
+    assert_true(request.chords);
+    assert_null(request.record);
+    assert_true(text_equal(request.task_serializer, "json"));
+    assert_true(text_equal(request_root_id(&request), "i"));
+    assert_true(request_retries(&request) == 0);
+    assert_true(request_read(&full, &request));
+    assert_true(request.track_started && request.store_errors_even_if_ignored &&
+                request.result_extended && request.inherit_parent_priority);
+    assert_false(request.chords);
+    assert_non_null(request.record);
+    assert_true(text_equal(request.task_serializer, "msgpack"));
+    assert_true(text_equal(request_root_id(&request), "r"));
+    assert_true(request_retries(&request) == 4);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -153,6 +181,7 @@ int main(void)
         cmocka_unit_test(refuses_what_has_no_task_and_id),
         cmocka_unit_test(other_types_count_as_missing),
         cmocka_unit_test(accepts_by_content_type_and_by_name),
+        cmocka_unit_test(settings_that_are_not_there_are_celerys_defaults),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

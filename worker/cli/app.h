@@ -15,6 +15,8 @@
 #include "backend/backend.h"
 #include "worker/cli/options.h"
 #include "worker/cli/queues.h"
+#include "worker/cli/results.h"
+#include "worker/cli/routes.h"
 #include "worker/cli/runtime.h"
 #include "worker/cli/settings.h"
 #include "worker/consumer/consumer.h"
@@ -36,11 +38,9 @@ struct app {
     struct queues queues;
     struct broker_url urls[BROKER_URLS_MAX];
     size_t url_count;
-    const struct serializer *accepted[SETTING_LIST_MAX + 1];
-    const struct serializer *result_serializer;
-    double start_timeout;   /* seconds that a child may take: HELLO's, or the setting's */
-    bool records;           /* HELLO's: the runtime decides about serializers and results */
-    char backend_url[1024]; /* for what the main process stores itself */
+    struct results results;
+    struct routes routes;
+    double start_timeout; /* seconds that a child may take: HELLO's, or the setting's */
     char nodename[APP_NAME_SIZE];
     char pidfile[PATH_MAX];
     char logfile[PATH_MAX];

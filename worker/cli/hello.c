@@ -21,30 +21,6 @@ static int refuse(char error[APP_ERROR_SIZE], const char *text)
 
 /* ---- checks ---- */
 
-static int check_serializers(struct app *app, char error[APP_ERROR_SIZE])
-{
-    const struct settings *settings = &app->settings;
-    const char *name = settings->result_serializer != NULL ? settings->result_serializer : "";
-    app->result_serializer = serializer_by_name(name);
-    if (app->result_serializer == NULL) {
-        snprintf(error, APP_ERROR_SIZE,
-                 "result_serializer '%.60s' is not one of json, msgpack: celeriac cannot write it",
-                 name);
-        return -1;
-    }
-    app->accepted[settings->accept_content.count] = NULL;
-    for (size_t i = 0; i < settings->accept_content.count; i++) {
-        app->accepted[i] = serializer_by_name(settings->accept_content.items[i]);
-        if (app->accepted[i] == NULL) {
-            snprintf(error, APP_ERROR_SIZE,
-                     "accept_content names '%.60s', which is not one of json, msgpack",
-                     settings->accept_content.items[i]);
-            return -1;
-        }
-    }
-    return settings->accept_content.count > 0 ? 0 : refuse(error, "accept_content is empty");
-}
-
 static int check_urls(struct app *app, char error[APP_ERROR_SIZE])
 {
     char url_error[BROKER_URL_ERROR_SIZE];
@@ -70,18 +46,6 @@ static int check_numbers(const struct app *app, char error[APP_ERROR_SIZE])
     return 0;
 }
 
-/* What a runtime without settings of its own leaves to ours. */
-static int check_own(struct app *app, char error[APP_ERROR_SIZE])
-{
-    char backend_error[BACKEND_ERROR_SIZE];
-    const char *results = app->settings.result_backend;
-    if (!backend_supported(results, backend_error))
-        return refuse(error, backend_error);
-    snprintf(app->backend_url, sizeof(app->backend_url), "%s",
-             results != NULL ? results : "disabled://");
-    return check_serializers(app, error);
-}
-
 static int select_queues(struct app *app, char error[APP_ERROR_SIZE])
 {
     queues_done(&app->queues);
@@ -94,7 +58,9 @@ int hello_check(struct app *app, char error[APP_ERROR_SIZE])
         return -1;
     if (app->kind->apps_have_settings)
         return 0;
-    return select_queues(app, error) == 0 ? check_own(app, error) : -1;
+    if (select_queues(app, error) != 0 || results_check(&app->results, &app->settings, error) != 0)
+        return -1;
+    return routes_read(&app->routes, app->settings.task_routes, error);
 }
 
 void hello_set_color(const struct app *app)
@@ -126,24 +92,6 @@ static int read_settings(struct app *app, const msgpack_object *settings,
     return 0;
 }
 
-/* The runtime stores results itself and leaves to us what `backend` says; a serializer that we
- * cannot write then writes nothing of ours. */
-static int read_records(struct app *app, const msgpack_object *description,
-                        char error[APP_ERROR_SIZE])
-{
-    struct text url = {"disabled://", strlen("disabled://")};
-    char backend_error[BACKEND_ERROR_SIZE];
-    value_as_text(value_get(description, "backend"), &url);
-    snprintf(app->backend_url, sizeof(app->backend_url), "%.*s", (int)url.size, url.data);
-    if (!backend_supported(app->backend_url, backend_error))
-        return refuse(error, backend_error);
-    const char *name = app->settings.result_serializer;
-    app->result_serializer = name != NULL ? serializer_by_name(name) : NULL;
-    if (app->result_serializer == NULL)
-        app->result_serializer = serializer_by_name("json");
-    return 0;
-}
-
 static void read_start_timeout(struct app *app, const msgpack_object *description)
 {
     double seconds;
@@ -160,10 +108,7 @@ static int read_hello(struct app *app, const msgpack_object *description,
         check_numbers(app, error) != 0 || check_urls(app, error) != 0)
         return -1;
     read_start_timeout(app, description);
-    app->records = false;
-    value_as_bool(value_get(description, "records"), &app->records);
-    int rc = app->records ? read_records(app, description, error) : check_own(app, error);
-    if (rc != 0)
+    if (results_read(&app->results, &app->settings, description, error) != 0)
         return -1;
     const msgpack_object *queues = value_get(description, "queues");
     if (value_is_nil(queues))
@@ -187,9 +132,29 @@ static struct consumer_config consumer_config_of(const struct app *app)
         .task_soft_time_limit = settings->task_soft_time_limit,
         .worker_lost_max_deliveries = (unsigned)settings->worker_lost_max_deliveries,
         .prefetch = app->concurrency * (unsigned)settings->worker_prefetch_multiplier,
-        .result_serializer = app->result_serializer,
-        .accept_content = app->records ? NULL : app->accepted,
-        .result_persistent = settings->result_persistent,
+        .result_serializer = app->results.serializer,
+        .accept_content = app->results.app_decides ? NULL : app->results.accepted,
+        .result_extended = settings->result_extended,
+        .task_track_started = settings->task_track_started,
+        .task_store_errors_even_if_ignored = settings->task_store_errors_even_if_ignored,
+        .task_inherit_parent_priority = settings->task_inherit_parent_priority,
+        .task_serializer = settings->task_serializer,
+        .task_default_queue = settings->task_default_queue,
+        .task_routes = app->routes.items,
+        .task_route_count = app->routes.count,
+    };
+}
+
+static struct backend_config backend_config_of(const struct app *app)
+{
+    const struct settings *settings = &app->settings;
+    return (struct backend_config){
+        .url = app->results.url,
+        .serializer = app->results.serializer,
+        .persistent = settings->result_persistent,
+        .expires = settings->result_expires,
+        .socket_timeout = settings->redis_socket_timeout,
+        .key_prefix = app->results.key_prefix,
     };
 }
 
@@ -231,12 +196,14 @@ static struct pool_config pool_config_of(const struct app *app)
 
 static void print_banner(const struct app *app, const msgpack_object *description)
 {
+    char results[BACKEND_NAME_SIZE];
+    backend_url_masked(app->results.url, results);
     banner_print(&(struct banner){
         .nodename = app->nodename,
         .app = app->options.app,
         .loglevel = app->options.loglevel,
         .url = &app->urls[0],
-        .results = app->backend_url,
+        .results = results,
         .concurrency = app->concurrency,
         .queues = &app->queues,
         .description = description,
@@ -280,7 +247,8 @@ int hello_accept(struct app *app, const msgpack_object *description, char error[
     struct consumer_config config = consumer_config_of(app);
     struct broker_config broker = broker_config_of(app);
     struct pool_config pool = pool_config_of(app);
-    if (consumer_connect(app->consumer, &config, &pool, &broker, app->backend_url) != 0)
+    struct backend_config backend = backend_config_of(app);
+    if (consumer_connect(app->consumer, &config, &pool, &broker, &backend) != 0)
         return refuse(error, "out of memory");
     return 0;
 }

@@ -193,6 +193,7 @@ int main(int argc, char **argv)
     settings_init(&app.settings);
     int status = start(argc, argv, &app);
     queues_done(&app.queues);
+    routes_done(&app.routes);
     runtime_done(&app.runtime);
     options_done(&app.options);
     settings_done(&app.settings);

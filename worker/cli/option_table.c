@@ -158,7 +158,7 @@ const struct option_row option_table[] = {
     {'b', SCOPE_GLOBAL, "broker", "URL", "BROKER_URL", SETTING("broker_url"),
      "amqp://user:password@host:port/vhost; several: separated by ';'"},
     {0, SCOPE_GLOBAL, "result-backend", "URL", "RESULT_BACKEND", SETTING("result_backend"),
-     "where results go; with a library rpc:// or disabled:// (default)"},
+     "where results go; with a library redis://, rpc:// or disabled:// (default)"},
     {0, SCOPE_GLOBAL, "loader", "CLASS", "LOADER", TO(loader), "the app's loader"},
     {0, SCOPE_GLOBAL, "config", "NAME", "CONFIG_MODULE", TO(config),
      "module with the app's settings, or INI file with settings in its section [celery]"},

@@ -30,11 +30,17 @@ struct settings {
     int broker_connection_max_retries;      /* -1: None, for ever */
 
     const char *result_backend, *result_serializer;
-    bool result_persistent;
+    const char *result_backend_transport_options; /* a JSON object */
+    bool result_persistent, result_extended;
+    double result_expires; /* 0: None, never */
+    double redis_socket_timeout;
     struct setting_list accept_content;
 
     bool task_acks_late, task_reject_on_worker_lost, task_acks_on_failure_or_timeout;
     bool task_ignore_result, task_create_missing_queues;
+    bool task_track_started, task_store_errors_even_if_ignored, task_inherit_parent_priority;
+    const char *task_serializer;
+    const char *task_routes; /* as routes.h reads it */
     double task_time_limit, task_soft_time_limit;
     const char *task_default_queue, *task_default_exchange, *task_default_exchange_type;
     const char *task_default_routing_key, *task_default_queue_type;

@@ -99,6 +99,7 @@ static const struct pool_handler pool_handler = {
     .on_dispatch = jobs_on_dispatch,
     .on_started = jobs_on_started,
     .on_soft_limit = jobs_on_soft_limit,
+    .on_follow_up = jobs_on_follow_up,
     .on_ended = jobs_on_ended,
     .on_notice = on_pool_notice,
     .on_failed = on_pool_failed,
@@ -141,7 +142,7 @@ static void on_blocked(void *context, bool blocked)
 
 static void on_drained(void *context)
 {
-    finish_retry_stalled(context);
+    stalled_retry(context);
 }
 
 static void on_broker_stopped(void *context)
@@ -182,6 +183,19 @@ static const struct broker_handler broker_handler = {
     .on_stopped = on_broker_stopped,
 };
 
+/* ---- what the backend says ---- */
+
+static void on_backend_trouble(void *context, const char *text)
+{
+    (void)context;
+    log_warning("%s", text);
+}
+
+static const struct backend_handler backend_handler = {
+    .on_drained = on_drained,
+    .on_trouble = on_backend_trouble,
+};
+
 void consumer_log_state(const struct consumer *consumer)
 {
     struct pool_stats pool;
@@ -203,10 +217,11 @@ void consumer_log_state(const struct consumer *consumer)
                 (unsigned long long)broker.delivered, (unsigned long long)broker.settled,
                 (unsigned long long)broker.published, (unsigned long long)broker.confirmed,
                 broker.outbox_messages, broker.outbox_bytes);
-    log_warning("requests: held=%zu waiting for their eta=%zu being recorded=%zu finished while "
-                "offline=%zu",
-                consumer->settlement.count, consumer->waiting.count, consumer->recording,
-                consumer->settlement.finished);
+    log_warning(
+        "requests: held=%zu waiting for their eta=%zu being recorded=%zu joining chords=%zu "
+        "finished while offline=%zu",
+        consumer->settlement.count, consumer->waiting.count, consumer->recording, consumer->joining,
+        consumer->settlement.finished);
 }
 
 /* ---- life ---- */
@@ -255,7 +270,7 @@ int consumer_start(struct consumer *consumer)
 
 int consumer_connect(struct consumer *consumer, const struct consumer_config *config,
                      const struct pool_config *pool, const struct broker_config *broker,
-                     const char *backend_url)
+                     const struct backend_config *backend)
 {
     assert(consumer->state == CONSUMER_LOADING && consumer->broker == NULL);
     if (pool_open(consumer->pool, pool) != 0)
@@ -265,15 +280,13 @@ int consumer_connect(struct consumer *consumer, const struct consumer_config *co
     consumer->broker = broker_new(consumer->loop, broker, &broker_handler, consumer);
     if (consumer->broker == NULL)
         return -ENOMEM;
-    const struct serializer *serializer = config->result_serializer;
-    struct backend_config backend = {
-        .url = backend_url,
-        .broker = consumer->broker,
-        .content_type = serializer != NULL ? serializer->content_type : NULL,
-        .content_encoding = serializer != NULL ? serializer->content_encoding : NULL,
-        .persistent = config->result_persistent,
-    };
-    consumer->backend = backend_open(&backend);
+    struct backend_config whole = *backend;
+    whole.loop = consumer->loop;
+    whole.broker = consumer->broker;
+    whole.waiting_max = CONSUMER_OUTBOX_MAX;
+    whole.handler = &backend_handler;
+    whole.context = consumer;
+    consumer->backend = backend_open(&whole);
     if (consumer->backend == NULL)
         return -ENOMEM;
     consumer->state = CONSUMER_RUNNING;

@@ -13,6 +13,7 @@
 
 #include <uv.h>
 
+#include "backend/backend.h"
 #include "broker/broker.h"
 #include "codec/serializer.h"
 #include "codec/value.h"
@@ -24,6 +25,12 @@ struct consumer;
  * wait for their confirms. */
 #define CONSUMER_BODY_MAX   ((size_t)128 * 1024 * 1024)
 #define CONSUMER_OUTBOX_MAX ((size_t)64 * 1024 * 1024)
+
+/* Where messages of a task go that a task sends (one of Celery's task_routes). */
+struct routing_rule {
+    const char *pattern; /* a name or, if there is a '*' in it, a pattern as of fnmatch */
+    const char *queue;
+};
 
 /* How requests are treated where neither message nor task says it; named as Celery's settings. */
 struct consumer_config {
@@ -38,7 +45,13 @@ struct consumer_config {
     const struct serializer *result_serializer;
     /* NULL at the end. NULL altogether: the runtime decides (HELLO's `records`). */
     const struct serializer *const *accept_content;
-    bool result_persistent;
+    bool result_extended, task_track_started, task_store_errors_even_if_ignored;
+    bool task_inherit_parent_priority;
+    const char *task_serializer; /* of what tasks send; NULL: the runtime knows */
+    /* Where what tasks send goes if they do not say it. */
+    const char *task_default_queue;
+    const struct routing_rule *task_routes;
+    size_t task_route_count;
 };
 
 struct consumer_handler {
@@ -58,11 +71,12 @@ void consumer_free(struct consumer *consumer);
 /* Starts the pool. 0 or a negative errno: the runtime's program cannot be executed. */
 MUST_CHECK int consumer_start(struct consumer *consumer);
 
-/* Opens the pool (pool_open with `pool`) and the broker, and consumes. `backend_url` is where
- * documents go that the runtime leaves to us. Call once. 0 or -ENOMEM. */
+/* Opens the pool (pool_open with `pool`), the broker and the backend (where documents go that the
+ * runtime leaves to us; loop, broker, handler and bounds are filled in), and consumes. Call once. 0
+ * or -ENOMEM. */
 MUST_CHECK int consumer_connect(struct consumer *consumer, const struct consumer_config *config,
                                 const struct pool_config *pool, const struct broker_config *broker,
-                                const char *backend_url);
+                                const struct backend_config *backend);
 
 /* Sends a signal of Celery's (PROTOCOL.md "Signals") to the app's handlers, if it has any;
  * `arguments` is a map or NULL. */

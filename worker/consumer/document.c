@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Owns the result documents that we write ourselves: of lost, limited, revoked and unknown tasks
- * where the runtime takes no records, and in place of a result that the broker has refused. */
+/* Owns the result documents that no child can write any more: of tasks that a cold shutdown has cut
+ * off, and in place of a result that could not be stored. */
 
 #include <assert.h>
 #include <string.h>

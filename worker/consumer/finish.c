@@ -28,11 +28,16 @@ static bool keep_finished(struct request *request, enum broker_verb verb)
     return true;
 }
 
-void finish_close(struct request *request, enum broker_verb verb)
+static void close_now(struct request *request)
 {
     struct consumer *consumer = request->consumer;
-    follow_leave(request);
+    enum broker_verb verb = request->verb;
+    chord_drop(request);
+    behind_leave(request);
     if (!request->settled) {
+        /* Better that the task runs again elsewhere than that what it sent is not done. */
+        if (request->follow_ups.given_up)
+            verb = BROKER_NACK_REQUEUE;
         if (keep_finished(request, verb))
             return;
         settlement_settle(request, verb);
@@ -42,12 +47,18 @@ void finish_close(struct request *request, enum broker_verb verb)
     stopping_request_gone(consumer);
 }
 
-/* A result that the broker does not take (too large for it, say) must not leave its caller waiting:
- * a small one that says so takes its place. */
+void finish_close(struct request *request, enum broker_verb verb)
+{
+    request->verb = verb;
+    follow_up_then(request, close_now);
+}
+
+/* A result that is not taken (too large for the broker, say) must not leave its caller waiting: a
+ * small one that says so takes its place. */
 static void store_refusal(struct request *request, const char *error)
 {
     char text[512];
-    snprintf(text, sizeof(text), "the task's result was refused by the broker: %s", error);
+    snprintf(text, sizeof(text), "the task's result could not be stored: %s", error);
     request->refused = true;
     document_write(request, &(struct failure){.status = "FAILURE",
                                               .type = "EncodeError",
@@ -60,7 +71,7 @@ static void on_stored(void *context, const char *error)
 {
     struct request *request = context;
     if (error == NULL) {
-        finish_close(request, request->verb);
+        chord_go_on(request);
         return;
     }
     log_error("Task %s: its result could not be stored: %s", request_label(request), error);
@@ -69,26 +80,32 @@ static void on_stored(void *context, const char *error)
          * has no result. */
         finish_close(request, BROKER_NACK_REQUEUE);
     } else if (request->refused) {
-        finish_close(request, request->verb);
+        chord_go_on(request);
     } else {
         store_refusal(request, error);
     }
 }
 
+/* False: out of memory, and the document is empty. */
+static bool keep_document(struct request *request, struct bytes document)
+{
+    if (document.data == request->document.data ||
+        buffer_append(&request->document, document.data, document.size) == 0)
+        return true;
+    log_critical("Out of memory: the result of task %s is lost", request_label(request));
+    return false;
+}
+
+static void store_kept(struct request *request);
+
 static void stall(struct request *request, struct bytes document)
 {
-    struct consumer *consumer = request->consumer;
-    if (document.data != request->document.data &&
-        buffer_append(&request->document, document.data, document.size) != 0) {
-        log_critical("Out of memory: the result of task %s is lost", request_label(request));
+    if (!keep_document(request, document)) {
         finish_close(request, request->verb);
         return;
     }
     request_set_state(request, REQUEST_STALLED);
-    request->next_stalled = NULL;
-    *consumer->stalled_end = request;
-    consumer->stalled_end = &request->next_stalled;
-    consumer_adjust(consumer);
+    stalled_add(request, store_kept);
 }
 
 static void store(struct request *request, struct bytes document)
@@ -102,38 +119,56 @@ static void store(struct request *request, struct bytes document)
         .document = document,
     };
     request_set_state(request, REQUEST_STORING);
+    if (request->consumer->state >= CONSUMER_CLOSING) {
+        on_stored(request, "the worker stops");
+        return;
+    }
     switch (backend_store(request->consumer->backend, &result, on_stored, request)) {
     case BACKEND_PENDING:
         break;
     case BACKEND_NOTHING:
-        finish_close(request, request->verb);
+        chord_go_on(request);
         break;
     case BACKEND_FULL:
         stall(request, document);
         break;
     case BACKEND_FAILED:
-        on_stored(request, "its reply_to is no queue name that AMQP can carry");
+        on_stored(request, "the result backend cannot address it");
         break;
     }
 }
 
-void finish_with(struct request *request, struct bytes document)
+/* As in Celery: a task whose next try cannot be sent is rejected. */
+static void reject_retry(struct request *request)
 {
-    if (document.size == 0 || request->ignore_result)
-        finish_close(request, request->verb);
-    else
-        store(request, document);
+    log_error("Task %s: its retry was not taken by the broker: the message is rejected",
+              request_label(request));
+    finish_close(request, BROKER_REJECT);
 }
 
-void finish_retry_stalled(struct consumer *consumer)
+static void store_or_go_on(struct request *request, struct bytes document)
 {
-    struct request *request = consumer->stalled;
-    consumer->stalled = NULL;
-    consumer->stalled_end = &consumer->stalled;
-    while (request != NULL) {
-        struct request *next = request->next_stalled;
-        store(request, buffer_bytes(&request->document));
-        request = next;
-    }
-    consumer_adjust(consumer);
+    if (request->retrying && request->follow_ups.refused)
+        reject_retry(request);
+    else if (request->follow_ups.given_up)
+        finish_close(request, BROKER_NACK_REQUEUE);
+    else if (document.size > 0)
+        store(request, document);
+    else
+        chord_go_on(request);
+}
+
+static void store_kept(struct request *request)
+{
+    store_or_go_on(request, buffer_bytes(&request->document));
+}
+
+void finish_with(struct request *request, struct bytes document)
+{
+    if (!follow_up_pending(request))
+        store_or_go_on(request, document);
+    else if (keep_document(request, document))
+        follow_up_then(request, store_kept);
+    else
+        finish_close(request, request->verb);
 }

@@ -102,11 +102,8 @@ static enum step check_registered(struct request *request)
              (int)(name.size < sizeof(copy) ? name.size : sizeof(copy) - 1), name.data);
     log_unregistered(request, copy);
     appsignal_send_request(request, APPSIGNAL_TASK_UNKNOWN, NULL);
-    failure_end(request, &(struct failure){.event = "unknown",
-                                           .status = "FAILURE",
-                                           .type = "NotRegistered",
-                                           .module = "celery.exceptions",
-                                           .message = copy});
+    record_failure(request,
+                   &(struct failure){.event = "unknown", .type = "NotRegistered", .message = copy});
     return TAKEN;
 }
 
@@ -140,11 +137,9 @@ static enum step check_expired(struct request *request)
         return GO_ON;
     log_info("Discarding revoked task: %s", request_label(request));
     request->verb = BROKER_ACK;
-    failure_end(request, &(struct failure){.event = "revoked",
-                                           .status = "REVOKED",
-                                           .type = "TaskRevokedError",
-                                           .module = "celery.exceptions",
-                                           .message = "expired"});
+    record_failure(
+        request,
+        &(struct failure){.event = "revoked", .type = "TaskRevokedError", .message = "expired"});
     return TAKEN;
 }
 
@@ -161,7 +156,7 @@ static enum step resolve_options(struct request *request)
     request->acks_late = tristate_or(task->acks_late, config->task_acks_late);
     request->reject_on_worker_lost =
         tristate_or(task->reject_on_worker_lost, config->task_reject_on_worker_lost);
-    if (!request->consumer->registry.records)
+    if (!request->consumer->registry.app_decides)
         request->ignore_result = message->has_ignore_result
                                      ? message->ignore_result
                                      : tristate_or(task->ignore_result, config->task_ignore_result);
@@ -232,9 +227,9 @@ void intake_take_up(struct request *request)
     hold_until(request, 0);
 }
 
-static enum step follow(struct request *request)
+static enum step wait_behind(struct request *request)
 {
-    return follow_wait(request) ? TAKEN : GO_ON;
+    return behind_wait(request) ? TAKEN : GO_ON;
 }
 
 static enum step submit(struct request *request)
@@ -257,19 +252,12 @@ static void run_steps(struct request *request, step_function *const *steps)
 }
 
 static step_function *const steps_of_delivery[] = {
-    check_stopping,
-    attach,
-    check_registered,
-    check_content_type,
-    resolve_options,
-    check_expired,
-    tell_app,
-    hold_for_eta,
-    follow,
-    submit,
+    check_stopping, attach,   check_registered, check_content_type, resolve_options,
+    check_expired,  tell_app, hold_for_eta,     wait_behind,        submit,
     NULL,
 };
-static step_function *const steps_of_due[] = {check_stopping, check_expired, follow, submit, NULL};
+static step_function *const steps_of_due[] = {check_stopping, check_expired, wait_behind, submit,
+                                              NULL};
 
 static struct request *request_of(struct consumer *consumer, struct broker_delivery *delivery)
 {
@@ -368,7 +356,7 @@ static void forget_or_orphan(struct consumer *consumer, struct request *request)
     if (request->state == REQUEST_WAITING) {
         eta_heap_remove(&consumer->waiting, &request->eta);
         finish_close(request, BROKER_NACK_REQUEUE);
-    } else if (request->state == REQUEST_FOLLOWING ||
+    } else if (request->state == REQUEST_BEHIND ||
                (request->state == REQUEST_SUBMITTED && jobs_withdraw(request))) {
         finish_close(request, BROKER_NACK_REQUEUE);
     }
@@ -379,7 +367,7 @@ void intake_return_queued(struct consumer *consumer)
     struct request *request = consumer->settlement.oldest;
     while (request != NULL) {
         struct request *newer = request->newer;
-        if (request->state == REQUEST_FOLLOWING ||
+        if (request->state == REQUEST_BEHIND ||
             (request->state == REQUEST_SUBMITTED && jobs_withdraw(request)))
             finish_close(request, BROKER_NACK_REQUEUE);
         request = newer;

@@ -9,11 +9,13 @@
 
 #include "backend/backend.h"
 #include "worker/consumer/appsignal.h"
+#include "worker/consumer/chord.h"
 #include "worker/consumer/consumer.h"
 #include "worker/consumer/eta.h"
 #include "worker/consumer/failure.h"
 #include "worker/consumer/registry.h"
 #include "worker/consumer/request.h"
+#include "worker/consumer/routing.h"
 #include "worker/consumer/settlement.h"
 
 enum consumer_state {
@@ -41,10 +43,11 @@ struct consumer {
     struct registry registry;
     struct settlement settlement;
     size_t running, recording; /* requests in the pool: of tasks, of records */
+    size_t joining;            /* requests that are parts of chords, not added yet */
     unsigned record_looks;     /* while stopping: since when only records are left */
 
     bool blocked;            /* the server blocks publishers */
-    struct request *stalled; /* results that wait for room, first in first out */
+    struct request *stalled; /* those that wait for room, first in first out */
     struct request **stalled_end;
     bool paused;
 
@@ -82,11 +85,11 @@ void intake_return_queued(struct consumer *consumer);
 /* The connection is gone: forgets what no child has begun, makes orphans of the rest. */
 void intake_forget_unstarted(struct consumer *consumer);
 
-/* follow.c: requests with one id */
+/* behind.c: requests with one id */
 /* True if the request must wait for the end of another one with its id; it is taken up then. */
-bool follow_wait(struct request *request);
+bool behind_wait(struct request *request);
 /* The request has ended: nobody waits for it any more, nor it for anybody. */
-void follow_leave(struct request *request);
+void behind_leave(struct request *request);
 
 /* jobs.c: requests in the pool */
 /* Gives the request's job to the pool: REQUEST_SUBMITTED, to run; REQUEST_RECORDING. */
@@ -97,6 +100,7 @@ bool jobs_withdraw(struct request *request);
 bool jobs_on_dispatch(void *context, struct pool_job *job);
 void jobs_on_started(void *context, struct pool_job *job, pid_t pid);
 void jobs_on_soft_limit(void *context, struct pool_job *job);
+bool jobs_on_follow_up(void *context, struct pool_job *job, const struct frame *frame);
 void jobs_on_ended(void *context, struct pool_job *job, const struct pool_ending *ending);
 
 /* outcome.c: what becomes of tasks that ran */
@@ -104,14 +108,18 @@ void outcome_started(struct request *request, pid_t pid);
 void outcome_soft_limit(const struct request *request);
 void outcome_ended(struct request *request, const struct pool_ending *ending);
 
-/* finish.c: decided requests out */
-/* Stores the document (if there is one and somewhere to put it), then settles with
- * request->verb. */
+/* finish.c: decided requests out; each after what the task has sent (follow_up.h) is done */
+/* Stores the document (if there is one and somewhere to put it), adds the task's part to its chord,
+ * then settles with request->verb. */
 void finish_with(struct request *request, struct bytes document);
-/* Stores again what found no room. */
-void finish_retry_stalled(struct consumer *consumer);
 /* Settles (or keeps, if it is an orphan whose redelivery is to come) and forgets the request. */
 void finish_close(struct request *request, enum broker_verb verb);
+
+/* stalled.c: no room in outbox or backend */
+/* `again` is called when there may be some. Only one at a time of a request. */
+void stalled_add(struct request *request, void (*again)(struct request *request));
+/* There is. */
+void stalled_retry(struct consumer *consumer);
 
 /* stopping.c: the way down */
 /* consumer_stop. */
@@ -133,10 +141,18 @@ void republish_counted(struct request *request);
 void document_write(struct request *request, const struct failure *failure);
 
 /* record.c */
-/* Makes the request's job one that records the failure. */
+/* Makes the request's job one that records the failure, if the runtime takes records. Copies what
+ * it needs; the request is not in the pool. */
 void record_prepare(struct request *request, const struct failure *failure);
-/* Has it recorded; then settles with request->verb. */
+/* One that ends the chord that the task was the last part of: with all its parts, or with words why
+ * they cannot be had. */
+void record_prepare_chord(struct request *request, const struct backend_parts *parts,
+                          const char *error);
+/* Has it recorded, if there is anything; then settles with request->verb. The request may be gone.
+ */
 void record_submit(struct request *request);
+/* record_prepare and record_submit. */
+void record_failure(struct request *request, const struct failure *failure);
 void record_ended(struct request *request, const struct pool_ending *ending);
 
 #endif

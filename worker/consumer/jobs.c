@@ -59,6 +59,12 @@ void jobs_on_soft_limit(void *context, struct pool_job *job)
     outcome_soft_limit(request_of(job));
 }
 
+bool jobs_on_follow_up(void *context, struct pool_job *job, const struct frame *frame)
+{
+    (void)context;
+    return follow_up_take(request_of(job), frame);
+}
+
 void jobs_on_ended(void *context, struct pool_job *job, const struct pool_ending *ending)
 {
     struct consumer *consumer = context;

@@ -22,13 +22,21 @@ void outcome_soft_limit(const struct request *request)
                 request_label(request));
 }
 
-/* Rows O, S: a task that was sent again has ended here just the same. */
+/* Row O. */
 static void end_success(struct request *request, const msgpack_object *report,
                         const struct pool_ending *ending)
 {
-    (void)report;
+    chord_keep(request, report);
     request->verb = BROKER_ACK;
     finish_with(request, (struct bytes){ending->document.data, ending->document.size});
+}
+
+/* Row S: a task that was sent again has ended here just the same. */
+static void end_retry(struct request *request, const msgpack_object *report,
+                      const struct pool_ending *ending)
+{
+    request->retrying = true;
+    end_success(request, report, ending);
 }
 
 static bool acks_on_failure(const struct request *request)
@@ -41,7 +49,7 @@ static bool acks_on_failure(const struct request *request)
 static void end_failure(struct request *request, const msgpack_object *report,
                         const struct pool_ending *ending)
 {
-    (void)report;
+    chord_keep(request, report);
     request->verb = acks_on_failure(request) ? BROKER_ACK : BROKER_REJECT;
     finish_with(request, (struct bytes){ending->document.data, ending->document.size});
 }
@@ -111,7 +119,7 @@ static const struct {
     void (*end)(struct request *request, const msgpack_object *report,
                 const struct pool_ending *ending);
 } ends_by_state[] = {
-    {"SUCCESS", end_success}, {"FAILURE", end_failure},   {"RETRY", end_success},
+    {"SUCCESS", end_success}, {"FAILURE", end_failure},   {"RETRY", end_retry},
     {"IGNORED", end_ignored}, {"REJECTED", end_rejected}, {"UNDECODABLE", end_undecodable},
     {"INVALID", end_invalid},
 };
@@ -153,13 +161,10 @@ static void end_lost(struct request *request, const struct pool_ending *ending)
               (long long)request->losses + 1, config->worker_lost_max_deliveries, text,
               words[action]);
     request->verb = action == LOSS_FAIL_ACK ? BROKER_ACK : BROKER_REJECT;
-    failure_prepare(request, &(struct failure){.event = "failure",
-                                               .status = "FAILURE",
-                                               .type = "WorkerLostError",
-                                               .module = "billiard.exceptions",
-                                               .message = text});
+    record_prepare(
+        request, &(struct failure){.event = "failure", .type = "WorkerLostError", .message = text});
     if (action != LOSS_REPUBLISH)
-        failure_finish(request);
+        record_submit(request);
     else if (request->orphan) /* the server has its message already: a copy would be a second one */
         finish_close(request, BROKER_REJECT_REQUEUE);
     else
@@ -173,12 +178,10 @@ static void end_time_limit(struct request *request, const struct pool_ending *en
     log_error("Hard time limit (%gs) exceeded for %s", request->job.hard_limit,
               request_label(request));
     request->verb = acks_on_failure(request) ? BROKER_ACK : BROKER_REJECT_REQUEUE;
-    failure_end(request, &(struct failure){.event = "failure",
-                                           .status = "FAILURE",
-                                           .type = "TimeLimitExceeded",
-                                           .module = "billiard.exceptions",
-                                           .number = request->job.hard_limit,
-                                           .has_number = true});
+    record_failure(request, &(struct failure){.event = "failure",
+                                              .type = "TimeLimitExceeded",
+                                              .number = request->job.hard_limit,
+                                              .has_number = true});
 }
 
 /* Rows h, i: only a cold shutdown kills jobs. A late one goes back; an early one was acknowledged
@@ -194,11 +197,13 @@ static void end_terminated(struct request *request, const struct pool_ending *en
     }
     log_error("Task %s was cut off by the shutdown; it had been acknowledged early and is lost",
               request_label(request));
+    if (!request->consumer->registry.app_decides && !request->ignore_result)
+        document_write(request, &(struct failure){.status = "RETRY",
+                                                  .type = "Retry",
+                                                  .module = "celery.exceptions",
+                                                  .message = "cancelled by the worker's shutdown"});
     request->verb = BROKER_ACK;
-    failure_end(request, &(struct failure){.status = "RETRY",
-                                           .type = "Retry",
-                                           .module = "celery.exceptions",
-                                           .message = "cancelled by the worker's shutdown"});
+    finish_with(request, buffer_bytes(&request->document));
 }
 
 static void end_returned(struct request *request, const struct pool_ending *ending)

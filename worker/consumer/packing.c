@@ -154,11 +154,16 @@ static void put_accepted(msgpack_packer *packer, const struct serializer *const 
         pack_string(packer, accepted[i]->content_type);
 }
 
-/* A runtime that takes records knows these better than we. */
+static bool has_own_settings(const struct request *request)
+{
+    return request->consumer->registry.app_decides;
+}
+
+/* An app with settings of its own knows these better than we. */
 static void put_result_settings(msgpack_packer *packer, const struct request *request)
 {
     const struct consumer_config *config = &request->consumer->config;
-    if (request->consumer->registry.records) {
+    if (has_own_settings(request)) {
         put_nil(packer, "ignore_result");
         put_nil(packer, "result_serializer");
         put_nil(packer, "accept");
@@ -167,6 +172,91 @@ static void put_result_settings(msgpack_packer *packer, const struct request *re
     put_bool(packer, "ignore_result", request->ignore_result);
     put_string(packer, "result_serializer", config->result_serializer->name);
     put_accepted(packer, config->accept_content);
+}
+
+/* What is only told if it is not as by default. */
+struct extras {
+    struct {
+        const char *key;
+        bool value;
+    } flags[5];
+    uint32_t count;
+    const char *task_serializer; /* NULL: json */
+};
+
+static struct extras extras_of(const struct request *request)
+{
+    const struct consumer *consumer = request->consumer;
+    const struct consumer_config *config = &consumer->config;
+    const struct {
+        const char *key;
+        bool value, otherwise;
+    } rows[] = {
+        {"result_extended", config->result_extended, false},
+        {"track_started", config->task_track_started, false},
+        {"store_errors_even_if_ignored", config->task_store_errors_even_if_ignored, false},
+        {"inherit_parent_priority", config->task_inherit_parent_priority, false},
+        {"chords", consumer->backend == NULL || backend_has_chords(consumer->backend), true},
+    };
+    struct extras extras = {.count = 0};
+    if (has_own_settings(request))
+        return extras;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if (rows[i].value == rows[i].otherwise)
+            continue;
+        extras.flags[extras.count].key = rows[i].key;
+        extras.flags[extras.count++].value = rows[i].value;
+    }
+    if (config->task_serializer != NULL && strcmp(config->task_serializer, "json") != 0)
+        extras.task_serializer = config->task_serializer;
+    return extras;
+}
+
+static void put_extras(msgpack_packer *packer, const struct extras *extras)
+{
+    for (uint32_t i = 0; i < extras->count; i++)
+        put_bool(packer, extras->flags[i].key, extras->flags[i].value);
+    if (extras->task_serializer != NULL)
+        put_string(packer, "task_serializer", extras->task_serializer);
+}
+
+/* A child is to write something down: a failure, or a chord's end. */
+struct note {
+    const struct failure *failure;
+    const struct backend_parts *parts;
+    const char *error;
+};
+
+static void pack_bin(msgpack_packer *packer, struct bytes bytes)
+{
+    msgpack_pack_bin(packer, bytes.size);
+    msgpack_pack_bin_body(packer, bytes.data, bytes.size);
+}
+
+static void put_parts(msgpack_packer *packer, const struct backend_parts *parts)
+{
+    bool saved = parts->group.size > 0;
+    msgpack_pack_map(packer, saved ? 3 : 2);
+    pack_string(packer, "members");
+    msgpack_pack_array(packer, parts->count);
+    for (size_t i = 0; i < parts->count; i++)
+        pack_bin(packer, parts->items[i]);
+    if (saved) {
+        pack_string(packer, "group");
+        pack_bin(packer, parts->group);
+    }
+}
+
+static void put_chord(msgpack_packer *packer, const struct note *note)
+{
+    pack_string(packer, "record");
+    if (note->error != NULL) {
+        msgpack_pack_map(packer, 2);
+        put_string(packer, "error", note->error);
+    } else {
+        put_parts(packer, note->parts);
+    }
+    put_string(packer, "event", "chord");
 }
 
 static void put_failure(msgpack_packer *packer, const struct failure *failure)
@@ -189,10 +279,19 @@ static void put_failure(msgpack_packer *packer, const struct failure *failure)
     put_string(packer, "event", failure->event);
 }
 
-static void pack_request(msgpack_packer *packer, const struct request *request,
-                         const struct failure *record)
+static void put_note(msgpack_packer *packer, const struct note *note)
 {
-    msgpack_pack_map(packer, record != NULL ? 11 : 10);
+    if (note->failure != NULL)
+        put_failure(packer, note->failure);
+    else
+        put_chord(packer, note);
+}
+
+static void pack_request(msgpack_packer *packer, const struct request *request,
+                         const struct note *note)
+{
+    struct extras extras = extras_of(request);
+    msgpack_pack_map(packer, 10 + extras.count + (extras.task_serializer != NULL) + (note != NULL));
     put_text(packer, "task", request->message.task);
     put_text(packer, "id", request->message.id);
     put_headers(packer, request);
@@ -204,18 +303,31 @@ static void pack_request(msgpack_packer *packer, const struct request *request,
     pack_limit(packer, request->job.hard_limit);
     pack_limit(packer, request->job.soft_limit);
     put_result_settings(packer, request);
-    if (record != NULL)
-        put_failure(packer, record);
+    put_extras(packer, &extras);
+    if (note != NULL)
+        put_note(packer, note);
+}
+
+static int pack_noted(const struct request *request, const struct note *note, struct buffer *buffer)
+{
+    struct sink sink = {buffer, buffer_reserve(buffer, 1024)};
+    msgpack_packer packer;
+    msgpack_packer_init(&packer, &sink, sink_write);
+    pack_request(&packer, request, note);
+    return sink.error;
+}
+
+int packing_chord(const struct request *request, const struct backend_parts *parts,
+                  const char *error, struct buffer *buffer)
+{
+    return pack_noted(request, &(struct note){.parts = parts, .error = error}, buffer);
 }
 
 int packing_request(const struct request *request, const struct failure *record,
                     struct buffer *buffer)
 {
-    struct sink sink = {buffer, buffer_reserve(buffer, 1024)};
-    msgpack_packer packer;
-    msgpack_packer_init(&packer, &sink, sink_write);
-    pack_request(&packer, request, record);
-    return sink.error;
+    struct note note = {.failure = record};
+    return pack_noted(request, record != NULL ? &note : NULL, buffer);
 }
 
 /* ---- signals ---- */

@@ -2,45 +2,86 @@
 /* Owns the records: ends of tasks that a child writes down for us, as jobs of the tasks' own
  * requests (PROTOCOL.md, "Records"). Must not know what led to them. */
 
+#include <stdio.h>
+
+#include "codec/frame.h"
 #include "worker/consumer/internal.h"
 #include "worker/consumer/packing.h"
 #include "worker/log/log.h"
 
-enum { TRIES_MAX = 3 };
+enum { TRIES_MAX = 3, PHRASE_SIZE = 96 };
 
-void record_prepare(struct request *request, const struct failure *failure)
+static const char CHORD[] = "chord";
+
+/* What it is that a child writes down, for logs. */
+static const char *phrase_of(const struct request *request, char ret[PHRASE_SIZE])
 {
-    struct pool_job *job = &request->job;
-    request->recorded = NULL;
-    if (failure->event == NULL)
-        return;
-    buffer_clear(&request->packed, 0);
-    int error = packing_request(request, failure, &request->packed);
-    if (error != 0) {
-        log_error("Task %s: its end (%s) cannot be handed to a child that records it: %s",
-                  request_label(request), failure->type, codec_strerror(error));
-        return;
-    }
-    request->recorded = failure->type;
+    if (request->recorded == CHORD)
+        snprintf(ret, PHRASE_SIZE, "the end of its chord");
+    else
+        snprintf(ret, PHRASE_SIZE, "its end (%s)", request->recorded);
+    return ret;
+}
+
+/* The packed request is there: it becomes the job. */
+static void make_job(struct request *request, const char *recorded)
+{
+    request->recorded = recorded;
     request->record_tries = 0;
-    *job = (struct pool_job){
+    request->job = (struct pool_job){
         .request = buffer_bytes(&request->packed),
         .body = request->message.body,
     };
 }
 
+void record_prepare(struct request *request, const struct failure *failure)
+{
+    request->recorded = NULL;
+    if (!request->consumer->registry.records)
+        return;
+    buffer_clear(&request->packed, 0);
+    int error = packing_request(request, failure, &request->packed);
+    if (error == 0)
+        make_job(request, failure->type);
+    else
+        log_error("Task %s: its end (%s) cannot be handed to a child that records it: %s",
+                  request_label(request), failure->type, codec_strerror(error));
+}
+
+static int pack_chord(struct request *request, const struct backend_parts *parts, const char *error)
+{
+    buffer_clear(&request->packed, 0);
+    request->packed.limit = FRAME_MAX / 2; /* the body goes with it */
+    return packing_chord(request, parts, error, &request->packed);
+}
+
+void record_prepare_chord(struct request *request, const struct backend_parts *parts,
+                          const char *error)
+{
+    int rc = pack_chord(request, parts, error);
+    if (rc == CODEC_ETOOBIG)
+        rc = pack_chord(request, NULL, "Join error: the results of its parts are too large");
+    request->recorded = NULL;
+    if (rc == 0)
+        make_job(request, CHORD);
+    else
+        log_error("Task %s: the end of its chord cannot be handed to a child: %s",
+                  request_label(request), codec_strerror(rc));
+}
+
 /* The worker stops, and nothing is run any more. */
 static void abandon(struct request *request)
 {
+    char phrase[PHRASE_SIZE];
+    phrase_of(request, phrase);
     if (request->settled) {
-        log_error("Task %s: its end (%s) was not recorded, as the worker stops; it had been "
-                  "acknowledged early",
-                  request_label(request), request->recorded);
+        log_error("Task %s: %s was not recorded, as the worker stops; it had been acknowledged "
+                  "early",
+                  request_label(request), phrase);
         finish_close(request, BROKER_ACK);
     } else {
-        log_warning("Task %s: its end (%s) was not recorded, as the worker stops: it goes back to "
-                    "its queue",
-                    request_label(request), request->recorded);
+        log_warning("Task %s: %s was not recorded, as the worker stops: it goes back to its queue",
+                    request_label(request), phrase);
         finish_close(request, BROKER_NACK_REQUEUE);
     }
 }
@@ -57,17 +98,35 @@ void record_submit(struct request *request)
     }
 }
 
+void record_failure(struct request *request, const struct failure *failure)
+{
+    record_prepare(request, failure);
+    record_submit(request);
+}
+
 static void fail(struct request *request, struct text why)
 {
+    char phrase[PHRASE_SIZE];
+    phrase_of(request, phrase);
     if (request->record_tries < TRIES_MAX) {
-        log_warning("Task %s: its end (%s) could not be recorded and is tried again: %.*s",
-                    request_label(request), request->recorded, text_quoted_size(why), why.data);
+        log_warning("Task %s: %s could not be recorded and is tried again: %.*s",
+                    request_label(request), phrase, text_quoted_size(why), why.data);
         record_submit(request);
         return;
     }
-    log_error("Task %s: its end (%s) could not be recorded, tried %d times: %.*s",
-              request_label(request), request->recorded, TRIES_MAX, (int)why.size, why.data);
+    log_error("Task %s: %s could not be recorded, tried %d times: %.*s", request_label(request),
+              phrase, TRIES_MAX, (int)why.size, why.data);
     finish_close(request, request->verb);
+}
+
+static void succeed(struct request *request, const struct pool_ending *ending)
+{
+    if (chord_is_ending(request)) {
+        chord_ended(request, ending->report);
+        return;
+    }
+    chord_keep(request, ending->report);
+    finish_with(request, (struct bytes){ending->document.data, ending->document.size});
 }
 
 static void end_done(struct request *request, const struct pool_ending *ending)
@@ -75,7 +134,7 @@ static void end_done(struct request *request, const struct pool_ending *ending)
     struct text state = {"no state", 8};
     value_as_text(value_get(ending->report, "state"), &state);
     if (text_equal(state, "SUCCESS")) {
-        finish_with(request, (struct bytes){ending->document.data, ending->document.size});
+        succeed(request, ending);
         return;
     }
     struct text why = state;

@@ -54,6 +54,7 @@ bool registry_init(struct registry *registry, const msgpack_object *description)
     if (registry->zone == NULL)
         return false;
     value_as_bool(value_get(description, "records"), &registry->records);
+    registry->app_decides = !value_is_nil(value_get(description, "backend"));
     registry->signals = appsignal_wanted(description);
     const msgpack_object *tasks = value_get(description, "tasks");
     if (tasks == NULL || tasks->type != MSGPACK_OBJECT_MAP)

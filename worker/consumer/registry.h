@@ -24,7 +24,8 @@ struct registry {
     msgpack_zone *zone;
     struct task *buckets[REGISTRY_BUCKETS];
     size_t count;
-    bool records;     /* the runtime stores results, and takes records */
+    bool records;     /* the runtime takes records */
+    bool app_decides; /* the app stores results, and has settings for them (HELLO's `backend`) */
     unsigned signals; /* as of appsignal_wanted */
 };
 

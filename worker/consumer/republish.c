@@ -18,7 +18,7 @@ static void give_up(struct request *request, const char *error)
               "as FAILURE",
               request_label(request), error);
     request->verb = BROKER_REJECT;
-    failure_finish(request); /* prepared when the process was lost */
+    record_submit(request); /* prepared when the process was lost */
 }
 
 static void on_republished(void *context, const char *error)

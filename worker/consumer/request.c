@@ -19,8 +19,9 @@ enum {
 
 static const char *const state_names[] = {
     [REQUEST_RECEIVED] = "received",   [REQUEST_WAITING] = "waiting",
-    [REQUEST_FOLLOWING] = "following", [REQUEST_SUBMITTED] = "submitted",
-    [REQUEST_RECORDING] = "recording", [REQUEST_STORING] = "storing",
+    [REQUEST_BEHIND] = "behind",       [REQUEST_SUBMITTED] = "submitted",
+    [REQUEST_RECORDING] = "recording", [REQUEST_FOLLOWING] = "following",
+    [REQUEST_JOINING] = "joining",     [REQUEST_STORING] = "storing",
     [REQUEST_STALLED] = "stalled",     [REQUEST_REPUBLISHING] = "republishing",
     [REQUEST_FINISHED] = "finished",
 };
@@ -41,6 +42,7 @@ struct request *request_new(struct consumer *consumer, struct broker_delivery *d
     request->tag = delivery->tag;
     buffer_init(&request->packed, PACKED_MAX);
     buffer_init(&request->document, FRAME_MAX);
+    follow_up_init(&request->follow_ups);
     return request;
 }
 
@@ -48,6 +50,8 @@ void request_free(struct request *request)
 {
     if (request == NULL)
         return;
+    follow_up_done(&request->follow_ups);
+    chord_drop(request);
     broker_delivery_free(request->delivery);
     buffer_done(&request->packed);
     buffer_done(&request->document);

@@ -13,19 +13,23 @@
 #include "codec/buffer.h"
 #include "codec/task_message.h"
 #include "worker/consumer/eta.h"
+#include "worker/consumer/follow_up.h"
 #include "worker/consumer/registry.h"
 #include "worker/pool/pool.h"
 
 struct consumer;
+struct chord;
 
 enum request_state {
     REQUEST_RECEIVED,     /* being decided on */
     REQUEST_WAITING,      /* for its eta */
-    REQUEST_FOLLOWING,    /* waits for the end of another one with its task id (follow.c) */
+    REQUEST_BEHIND,       /* waits for the end of another one with its task id (behind.c) */
     REQUEST_SUBMITTED,    /* in the pool: queued or in a child */
     REQUEST_RECORDING,    /* in the pool, where a child writes down how it ended */
+    REQUEST_FOLLOWING,    /* what it has sent is on the way */
     REQUEST_STORING,      /* its result is on the way to the backend */
     REQUEST_STALLED,      /* its result waits for room in the outbox */
+    REQUEST_JOINING,      /* its part is on the way to its chord */
     REQUEST_REPUBLISHING, /* its copy with a raised loss count is on the way to the queue */
     REQUEST_FINISHED, /* settled in effect, but its delivery went with a connection: waits for the
                          redelivery */
@@ -49,12 +53,13 @@ struct request {
     bool settled;          /* the verb has been given to the broker: never twice */
     enum broker_verb verb; /* what to settle with once the result is stored */
 
-    bool refused; /* the broker has refused its result once */
+    bool refused;  /* the backend has refused its result once */
+    bool retrying; /* it has ended in RETRY */
 
     bool acks_late, reject_on_worker_lost, ignore_result;
     int64_t losses; /* behind it when it came */
 
-    const char *recorded;  /* what a record would say of its end; NULL: there is none */
+    const char *recorded;  /* what a record would say, in a word; NULL: there is none */
     unsigned record_tries; /* of the record */
 
     struct pool_job job;
@@ -64,8 +69,12 @@ struct request {
 
     struct request *next_in_bucket;    /* settlement table, by id */
     struct request *newer, *older;     /* all requests, in order of arrival */
-    struct request *leader, *follower; /* REQUEST_FOLLOWING: whose end is awaited, and by whom */
+    struct request *leader, *follower; /* REQUEST_BEHIND: whose end is awaited, and by whom */
     struct request *next_stalled;
+    void (*again)(struct request *request); /* stalled: what is to be tried again; else NULL */
+
+    struct follow_ups follow_ups; /* what the task has sent and is not done */
+    struct chord *chord;          /* that it is a part of; owned; NULL: none, or done */
 };
 
 /* Takes the delivery; the message is yet to be read. NULL: out of memory; the delivery is still the

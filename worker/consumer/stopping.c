@@ -30,26 +30,38 @@ void stopping_finish(struct consumer *consumer)
 
 /* ---- the last results ---- */
 
-static void close_broker(struct consumer *consumer)
+static void on_backend_stopped(void *context)
+{
+    struct consumer *consumer = context;
+    broker_stop(consumer->broker, CLOSE_SECONDS);
+}
+
+/* The backend first: what it still has is given up, and goes back to the broker. */
+static void close_all(struct consumer *consumer)
 {
     consumer->state = CONSUMER_CLOSING;
     uv_timer_stop(&consumer->stop_timer);
-    broker_stop(consumer->broker, CLOSE_SECONDS);
+    if (consumer->backend != NULL)
+        backend_stop(consumer->backend, on_backend_stopped, consumer);
+    else
+        on_backend_stopped(consumer);
 }
 
 static void on_flush_timeout(uv_timer_t *timer)
 {
     struct consumer *consumer = timer->data;
-    log_warning("%zu results were not confirmed by the broker in time",
+    log_warning("%zu results were not stored, or messages not confirmed, in time",
                 consumer->settlement.count - consumer->settlement.finished);
-    close_broker(consumer);
+    close_all(consumer);
 }
 
 void stopping_request_gone(struct consumer *consumer)
 {
     if (consumer->state == CONSUMER_FLUSHING &&
         consumer->settlement.count == consumer->settlement.finished)
-        close_broker(consumer);
+        close_all(consumer);
+    else
+        stopping_go_on(consumer);
 }
 
 void stopping_on_pool_stopped(void *context)
@@ -65,6 +77,12 @@ void stopping_on_pool_stopped(void *context)
 }
 
 /* ---- the pool ---- */
+
+/* A part of a chord may need a child for the chord's end. */
+static bool needs_pool(const struct consumer *consumer)
+{
+    return consumer->running > 0 || consumer->recording > 0 || consumer->joining > 0;
+}
 
 static void leave(struct consumer *consumer)
 {
@@ -85,9 +103,9 @@ static void on_drain_timer(uv_timer_t *timer)
     struct consumer *consumer = timer->data;
     /* The job of a child that has died before it began it waits again. */
     intake_return_queued(consumer);
-    bool only_records = consumer->running == 0 && consumer->recording > 0;
+    bool only_records = consumer->running == 0 && needs_pool(consumer);
     consumer->record_looks = only_records ? consumer->record_looks + 1 : 0;
-    if (consumer->running == 0 && consumer->recording == 0)
+    if (!needs_pool(consumer))
         leave(consumer);
     else if (consumer->record_looks > RECORD_LOOKS_MAX)
         terminate(consumer);
@@ -96,7 +114,7 @@ static void on_drain_timer(uv_timer_t *timer)
 /* From the loop, because it is the pool that calls us. */
 void stopping_go_on(struct consumer *consumer)
 {
-    if (consumer->state == CONSUMER_DRAINING && consumer->running == 0 && consumer->recording == 0)
+    if (consumer->state == CONSUMER_DRAINING && !needs_pool(consumer))
         uv_timer_start(&consumer->stop_timer, on_drain_timer, 0, DRAIN_MS);
 }
 
@@ -125,7 +143,7 @@ void stopping_order(struct consumer *consumer, enum consumer_stop_mode mode, int
         return;
     if (cold)
         terminate(consumer);
-    else if (consumer->running == 0 && consumer->recording == 0)
+    else if (!needs_pool(consumer))
         leave(consumer);
     else
         uv_timer_start(&consumer->stop_timer, on_drain_timer, DRAIN_MS, DRAIN_MS);

@@ -174,10 +174,10 @@ static bool on_error(struct pool_child *child, const struct frame *frame)
 static bool on_frame(struct link *link, const struct frame *frame)
 {
     static bool (*const handlers[])(struct pool_child *, const struct frame *) = {
-        [FRAME_ERROR] = on_error,
-        [FRAME_READY] = on_ready,
-        [FRAME_STARTED] = run_on_started,
-        [FRAME_RESULT] = run_on_result,
+        [FRAME_ERROR] = on_error,           [FRAME_READY] = on_ready,
+        [FRAME_STARTED] = run_on_started,   [FRAME_RESULT] = run_on_result,
+        [FRAME_PUBLISH] = run_on_follow_up, [FRAME_STORE] = run_on_follow_up,
+        [FRAME_CHORD] = run_on_follow_up,
     };
     if (frame->type < ARRAY_LEN(handlers) && handlers[frame->type] != NULL)
         return handlers[frame->type](CONTAINER_OF(link, struct pool_child, link), frame);

@@ -19,9 +19,10 @@ static void on_poll(uv_poll_t *poll, int status, int events);
 
 static void watch(struct link *link)
 {
-    int events = UV_READABLE | (link_pending(link) ? UV_WRITABLE : 0);
+    int events = (link->paused ? 0 : UV_READABLE) | (link_pending(link) ? UV_WRITABLE : 0);
     /* Fails only for a handle that is closing. */
-    uv_poll_start(&link->poll, events, on_poll);
+    if (link->fd >= 0 && !link->stopped)
+        uv_poll_start(&link->poll, events, on_poll);
 }
 
 int link_init(struct link *link, uv_loop_t *loop, int fd, const struct link_handler *handler)
@@ -62,7 +63,26 @@ void link_done(struct link *link)
 
 void link_stop(struct link *link)
 {
+    link->stopped = true;
     uv_poll_stop(&link->poll);
+}
+
+static void set_paused(struct link *link, bool paused)
+{
+    if (link->paused == paused)
+        return;
+    link->paused = paused;
+    watch(link);
+}
+
+void link_pause(struct link *link)
+{
+    set_paused(link, true);
+}
+
+void link_resume(struct link *link)
+{
+    set_paused(link, false);
 }
 
 /* --- reading --- */

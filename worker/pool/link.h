@@ -48,6 +48,8 @@ struct link {
     size_t sent;
     struct bytes body; /* borrowed; follows `output` */
     bool blocked;      /* the socket has refused a descriptor; on_sent will say when to try again */
+    bool paused;       /* not to be read from */
+    bool stopped;
     bool broken;
     bool reset; /* the peer has closed its end with bytes unread: it never saw the end of what we
                    sent */
@@ -68,8 +70,12 @@ enum link_status link_read(struct link *link);
 /* Reads all that is there. Bounded: some other process may hold the peer's end and write without
  * end. */
 enum link_status link_drain(struct link *link);
-/* Stops watching the socket; link_read and link_drain still work. */
+/* Stops watching the socket for good; link_read and link_drain still work. */
 void link_stop(struct link *link);
+/* Does not read (but by link_read and link_drain) until link_resume. What was read before is given
+ * out all the same; the end of the peer goes unnoticed meanwhile. */
+void link_pause(struct link *link);
+void link_resume(struct link *link);
 
 /* Sends what was appended to link->output, then `body`, borrowed until link_pending is false (or
  * the link is closed). 0 or a negative errno: the peer is gone. */

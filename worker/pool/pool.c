@@ -170,6 +170,13 @@ bool pool_kill_job(struct pool *pool, struct pool_job *job, int signal)
     return true;
 }
 
+void pool_listen(struct pool *pool, struct pool_job *job)
+{
+    (void)pool;
+    if (job->state == JOB_SENT)
+        run_listen(job->child);
+}
+
 void pool_pause(struct pool *pool)
 {
     pool->paused = true;

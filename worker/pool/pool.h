@@ -29,6 +29,7 @@
 
 struct pool;
 struct pool_child;
+struct frame;
 
 /* Bytes of SIGNAL frames that may wait for a forkserver that is busy. */
 #define POOL_SIGNALS_MAX ((size_t)4 * 1024 * 1024)
@@ -103,6 +104,10 @@ struct pool_handler {
     void (*on_started)(void *context, struct pool_job *job, pid_t pid);
     /* SIGUSR1 was sent to the child. */
     void (*on_soft_limit)(void *context, struct pool_job *job);
+    /* The job's child has sent PUBLISH, STORE or CHORD; `frame` is borrowed for the call. False: no
+     * more can be taken now: nothing more is read from this child until pool_listen, or the end of
+     * the job. What has been read already, and what a child leaves behind, comes all the same. */
+    bool (*on_follow_up)(void *context, struct pool_job *job, const struct frame *frame);
     /* The job is the caller's again. */
     void (*on_ended)(void *context, struct pool_job *job, const struct pool_ending *ending);
     void (*on_notice)(void *context, enum pool_severity severity, const char *text);
@@ -143,6 +148,9 @@ bool pool_withdraw(struct pool *pool, struct pool_job *job);
  * (at once for SIGTERM, SIGINT and SIGHUP, which children ignore); ends later as POOL_TERMINATED.
  * False if the job is not in a child, or has not begun there. */
 bool pool_kill_job(struct pool *pool, struct pool_job *job, int signal);
+
+/* There is room again for what the job's child sends. */
+void pool_listen(struct pool *pool, struct pool_job *job);
 
 /* Stops dispatching until pool_resume; running jobs go on. Calls do not nest. */
 void pool_pause(struct pool *pool);

@@ -139,6 +139,30 @@ bool run_on_started(struct pool_child *child, const struct frame *frame)
     return true;
 }
 
+/* --- what the task sends --- */
+
+bool run_on_follow_up(struct pool_child *child, const struct frame *frame)
+{
+    struct pool *pool = child->pool;
+    struct pool_job *job = child->job;
+    if (!is_running(child, frame_uint(frame, 1)))
+        return false;
+    /* A job of which we do not know that it has begun may be given to another child. */
+    if (run_wants_started(job) && job->started_at <= 0) {
+        codec_fail(&child->link.reason, CODEC_ETYPE, "%s came before STARTED",
+                   frame_type_name(frame->type));
+        return false;
+    }
+    if (!pool->handler.on_follow_up(pool->context, job, frame))
+        link_pause(&child->link);
+    return true;
+}
+
+void run_listen(struct pool_child *child)
+{
+    link_resume(&child->link);
+}
+
 /* --- the end --- */
 
 static struct pool_ending ending_of(const struct pool_child *child, const struct pool_job *job)
@@ -158,6 +182,7 @@ static struct pool_job *detach(struct pool_child *child)
     if (child->pool->suspect == job)
         child->pool->suspect = NULL;
     child->job = NULL;
+    link_resume(&child->link); /* whoever could take no more of this job */
     child->frames_past = job->frame + 1;
     job->child = NULL;
     job->state = JOB_OUTSIDE;

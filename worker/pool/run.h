@@ -19,6 +19,10 @@ void run_sent(struct pool_child *child);
 /* STARTED and RESULT. False: the child may not send that now; link->reason is set. */
 bool run_on_started(struct pool_child *child, const struct frame *frame);
 bool run_on_result(struct pool_child *child, const struct frame *frame);
+/* PUBLISH, STORE and CHORD; likewise. */
+bool run_on_follow_up(struct pool_child *child, const struct frame *frame);
+/* There is room again for those of its job. */
+void run_listen(struct pool_child *child);
 void run_kill(struct pool_child *child, int signal);
 void run_expired(struct pool_child *child, double now);
 /* The child has sent its last frame: jobs that it has not begun need not wait for its status. */

@@ -40,7 +40,7 @@ int celeriac_return_double(struct celeriac_task *task, double number)
 
 int celeriac_return_string(struct celeriac_task *task, const char *text)
 {
-    return celeriac_return(task, celeriac_make_string(task, text));
+    return celeriac_return(task, text == NULL ? NULL : celeriac_make_string(task, text));
 }
 
 int celeriac_return_bytes(struct celeriac_task *task, const void *data, size_t size)

@@ -51,35 +51,3 @@ enum body_status body_open(const struct request *request, struct text body, stru
         return BODY_UNDECODABLE;
     return has_bad_kwargs(&source, plain, zone) ? BODY_BAD_KWARGS : BODY_INVALID;
 }
-
-static bool is_there(const msgpack_object *value)
-{
-    switch (value->type) {
-    case MSGPACK_OBJECT_NIL:
-        return false;
-    case MSGPACK_OBJECT_ARRAY:
-        return value->via.array.size > 0;
-    case MSGPACK_OBJECT_MAP:
-        return value->via.map.size > 0;
-    default:
-        return true;
-    }
-}
-
-const char *body_follow_up(const struct task_body *body)
-{
-    const struct {
-        const msgpack_object *value;
-        const char *name;
-    } follow_ups[] = {
-        {&body->callbacks, "callbacks"},
-        {&body->errbacks, "errbacks"},
-        {&body->chain, "a chain"},
-        {&body->chord, "a chord"},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(follow_ups); i++) {
-        if (is_there(follow_ups[i].value))
-            return follow_ups[i].name;
-    }
-    return NULL;
-}

@@ -19,8 +19,4 @@ enum body_status {
 enum body_status body_open(const struct request *request, struct text body, struct buffer *plain,
                            msgpack_zone *zone, struct task_body *ret, struct codec_reason *reason);
 
-/* The first of the message's follow-ups that is there ("a chain", "callbacks" ...), or NULL: this
- * runtime runs none. */
-const char *body_follow_up(const struct task_body *body);
-
 #endif

@@ -80,6 +80,44 @@ static void on_start(void *context)
         log_debug("STARTED could not be sent");
 }
 
+/* A frame whose last element is `tail`. A main process that is gone is found out by reading. */
+static bool send_follow_up(struct child *child, int written, struct bytes tail)
+{
+    if (written != 0) {
+        buffer_clear(&child->output, SIZE_MAX);
+        return false;
+    }
+    if (!send_output(child, tail))
+        log_debug("a follow-up could not be sent");
+    return true;
+}
+
+static bool publish(void *context, struct bytes message, struct bytes body)
+{
+    struct child *child = context;
+    return send_follow_up(
+        child, frame_write_publish(&child->output, frame_uint(child->frame, 1), message, body.size),
+        body);
+}
+
+static bool store(void *context, struct text task_id, struct text state, struct bytes document)
+{
+    struct child *child = context;
+    return send_follow_up(child,
+                          frame_write_store(&child->output, frame_uint(child->frame, 1), task_id,
+                                            state, document.size),
+                          document);
+}
+
+static bool begin_chord(void *context, struct text group_id, uint64_t size, struct bytes group)
+{
+    struct child *child = context;
+    return send_follow_up(
+        child,
+        frame_write_chord(&child->output, frame_uint(child->frame, 1), group_id, size, group.size),
+        group);
+}
+
 static bool send_result(struct child *child, const struct frame *frame)
 {
     struct frame_result result = {.job = frame_uint(frame, 1),
@@ -95,7 +133,10 @@ static bool send_result(struct child *child, const struct frame *frame)
 
 static bool run_job(struct child *child, const struct frame *frame)
 {
-    const struct job_observer observer = {.on_start = on_start, .context = child};
+    const struct job_observer observer = {
+        .on_start = on_start,
+        .context = child,
+        .follow = {.publish = publish, .store = store, .chord = begin_chord, .context = child}};
     child->frame = frame;
     return job_run(&child->job, frame_uint(frame, 1), frame_value(frame, 3), frame_text(frame, 4),
                    &observer);

@@ -52,7 +52,7 @@ bool hello_describe(const struct library *library, struct buffer *buffer)
 {
     struct pack pack;
     pack_init(&pack, buffer);
-    pack_map(&pack, 4);
+    pack_map(&pack, 5);
     pack_string(&pack, "runtime");
     pack_string(&pack, "native");
     pack_string(&pack, "tasks");
@@ -61,6 +61,8 @@ bool hello_describe(const struct library *library, struct buffer *buffer)
         put_task(&pack, &library->tasks[i].definition);
     pack_string(&pack, "settings");
     pack_map(&pack, 0);
+    pack_string(&pack, "records");
+    pack_bool(&pack, true);
     pack_string(&pack, "ahead");
     pack_bool(&pack, true);
     return !pack.broken;

@@ -9,12 +9,15 @@
 
 #include "codec/buffer.h"
 #include "codec/value.h"
+#include "worker/runtime/native/follow.h"
 #include "worker/runtime/native/library.h"
 
-/* Told that the task begins, once its body is open; not called for a body that cannot be opened. */
 struct job_observer {
+    /* The task begins, its body is open; not called for a body that cannot be opened, nor for a
+     * record. */
     void (*on_start)(void *context);
     void *context;
+    struct follow follow; /* what it sends */
 };
 
 struct job {

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "worker/runtime/native/builtin.h"
+
 enum { NAME_MAX_SIZE = 255 }; /* bytes of a task's name: what an AMQP short string holds */
 
 static bool refuse(char *error, const char *format, ...) PRINTF_LIKE(2, 3);
@@ -48,6 +50,15 @@ static bool is_option_valid(enum celeriac_choice choice)
     return choice == CELERIAC_UNSET || choice == CELERIAC_YES || choice == CELERIAC_NO;
 }
 
+static bool check_retries(const struct celeriac_task_definition *definition, char *error)
+{
+    if (definition->retry_backoff < 0 || definition->retry_backoff_max < 0 ||
+        !(definition->default_retry_delay >= 0) || isinf(definition->default_retry_delay))
+        return refuse(error, "task %s: the delay of a retry is negative or no number",
+                      definition->name);
+    return true;
+}
+
 static bool check_definition(const struct celeriac_task_definition *definition, size_t index,
                              char *error)
 {
@@ -65,14 +76,16 @@ static bool check_definition(const struct celeriac_task_definition *definition, 
     if (definition->run == NULL)
         return refuse(error, "task %s has no function to run", name);
     if (!is_option_valid(definition->acks_late) || !is_option_valid(definition->ignore_result) ||
-        !is_option_valid(definition->reject_on_worker_lost))
+        !is_option_valid(definition->reject_on_worker_lost) ||
+        !is_option_valid(definition->retry_jitter) || !is_option_valid(definition->track_started) ||
+        !is_option_valid(definition->store_errors_even_if_ignored))
         return refuse(error, "task %s: an option is neither CELERIAC_YES nor CELERIAC_NO", name);
     if (!(definition->time_limit >= 0) || !(definition->soft_time_limit >= 0) ||
         isinf(definition->time_limit) || isinf(definition->soft_time_limit))
         return refuse(error, "task %s: a time limit is negative or no number", name);
     if (definition->max_retries < CELERIAC_RETRIES_UNLIMITED)
         return refuse(error, "task %s: max_retries is %d", name, definition->max_retries);
-    return true;
+    return check_retries(definition, error);
 }
 
 static bool read_task(const struct celeriac_task_definition *definition, size_t index,
@@ -98,21 +111,55 @@ static int compare_tasks(const void *left, const void *right)
     return strcmp(one->definition.name, other->definition.name);
 }
 
+static bool add_task(const struct celeriac_task_definition *definition, size_t index,
+                     struct library *library, char *error)
+{
+    if (!read_task(definition, index, &library->tasks[library->count], error))
+        return false;
+    library->count++;
+    return true;
+}
+
+static bool defines(const struct library *library, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++) {
+        const char *other = library->tasks[i].definition.name;
+        if (other != NULL && strcmp(other, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Celery's own tasks, but for those that the library defines itself. */
+static bool add_builtins(struct library *library, char *error)
+{
+    size_t builtin_count, own = library->count;
+    const struct celeriac_task_definition *builtins = builtin_tasks(&builtin_count);
+    for (size_t i = 0; i < builtin_count; i++) {
+        if (!defines(library, own, builtins[i].name) && !add_task(&builtins[i], i, library, error))
+            return false;
+    }
+    return true;
+}
+
 static bool read_tasks(const struct celeriac_library *exported, struct library *library,
                        char *error)
 {
     const char *at = (const char *)exported->tasks;
-    library->tasks = calloc(exported->task_count, sizeof(*library->tasks));
+    size_t builtin_count;
+    (void)builtin_tasks(&builtin_count);
+    library->tasks = calloc(exported->task_count + builtin_count, sizeof(*library->tasks));
     if (library->tasks == NULL)
         return refuse(error, "out of memory for %zu tasks", exported->task_count);
     for (size_t i = 0; i < exported->task_count; i++, at += exported->definition_size) {
         /* What an older header does not have is unset. */
         struct celeriac_task_definition definition = {.name = NULL};
         memcpy(&definition, at, exported->definition_size);
-        if (!read_task(&definition, i, &library->tasks[i], error))
+        if (!add_task(&definition, i, library, error))
             return false;
-        library->count++;
     }
+    if (!add_builtins(library, error))
+        return false;
     qsort(library->tasks, library->count, sizeof(*library->tasks), compare_tasks);
     for (size_t i = 1; i < library->count; i++) {
         if (compare_tasks(&library->tasks[i - 1], &library->tasks[i]) == 0)

@@ -56,3 +56,9 @@ void pack_text(struct pack *pack, struct text text)
     check(pack, msgpack_pack_str(&pack->packer, text.size));
     check(pack, msgpack_pack_str_body(&pack->packer, text.data, text.size));
 }
+
+void pack_bytes(struct pack *pack, struct bytes bytes)
+{
+    check(pack, msgpack_pack_bin(&pack->packer, bytes.size));
+    check(pack, msgpack_pack_bin_body(&pack->packer, bytes.data, bytes.size));
+}

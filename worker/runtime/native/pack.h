@@ -26,5 +26,6 @@ void pack_int(struct pack *pack, int64_t number);
 void pack_double(struct pack *pack, double number);
 void pack_string(struct pack *pack, const char *string);
 void pack_text(struct pack *pack, struct text text); /* nil if there is none */
+void pack_bytes(struct pack *pack, struct bytes bytes);
 
 #endif

@@ -19,7 +19,10 @@ bool request_read(const msgpack_object *map, struct request *ret)
                               .properties = value_get(map, "properties"),
                               .delivery_info = value_get(map, "delivery_info"),
                               .accept = value_get(map, "accept"),
-                              .result_serializer = {"json", 4}};
+                              .record = value_get(map, "record"),
+                              .result_serializer = {"json", 4},
+                              .task_serializer = {"json", 4},
+                              .chords = true};
     if (!is_text(value_get(map, "task")) || !is_text(value_get(map, "id")))
         return false;
     value_as_text(value_get(map, "task"), &request.task);
@@ -30,6 +33,13 @@ bool request_read(const msgpack_object *map, struct request *ret)
     value_as_text(value_get(map, "hostname"), &request.hostname);
     value_as_bool(value_get(map, "ignore_result"), &request.ignore_result);
     value_as_text(value_get(map, "result_serializer"), &request.result_serializer);
+    value_as_text(value_get(map, "task_serializer"), &request.task_serializer);
+    value_as_bool(value_get(map, "track_started"), &request.track_started);
+    value_as_bool(value_get(map, "store_errors_even_if_ignored"),
+                  &request.store_errors_even_if_ignored);
+    value_as_bool(value_get(map, "result_extended"), &request.result_extended);
+    value_as_bool(value_get(map, "inherit_parent_priority"), &request.inherit_parent_priority);
+    value_as_bool(value_get(map, "chords"), &request.chords);
     *ret = request;
     return true;
 }
@@ -51,6 +61,24 @@ struct text request_header(const struct request *request, const char *name)
 struct text request_property(const struct request *request, const char *name)
 {
     return text_under(request->properties, name);
+}
+
+struct text request_delivery(const struct request *request, const char *name)
+{
+    return text_under(request->delivery_info, name);
+}
+
+int64_t request_retries(const struct request *request)
+{
+    int64_t retries = 0;
+    value_as_int(value_get(request->headers, "retries"), &retries);
+    return retries < 0 || retries > INT32_MAX ? 0 : retries;
+}
+
+struct text request_root_id(const struct request *request)
+{
+    struct text root_id = request_header(request, "root_id");
+    return root_id.data != NULL ? root_id : request->id;
 }
 
 bool request_accepts(const struct request *request, struct text content_type)

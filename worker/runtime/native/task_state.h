@@ -3,22 +3,38 @@
 #define CELERIAC_NATIVE_TASK_STATE_H
 
 /* What stands behind the struct celeriac_task of include/celeriac/task.h: one run of one task. Seen
- * by job.c, which makes it, and by the api_*.c files. */
+ * by invoke.c, which makes it, and by those who act for the task: api_*.c, builtin.c, retry.c. */
 
+#include "codec/task_body.h"
 #include "codec/value.h"
 #include "include/celeriac/task.h"
+#include "worker/runtime/native/canvas.h"
 #include "worker/runtime/native/failure.h"
 #include "worker/runtime/native/library.h"
 #include "worker/runtime/native/request.h"
 
+/* What a task has decided before it returned; nothing that it says afterwards counts. */
+enum task_verdict {
+    TASK_RUNS,
+    TASK_RETRIES,
+    TASK_IGNORED,
+    TASK_REJECTED,
+};
+
 struct celeriac_task {
+    const struct library *library;
     const struct library_task *task;
     const struct request *request;
-    msgpack_zone *zone; /* everything that is made for this run */
+    const struct task_body *body;
+    struct canvas *canvas; /* what it sends */
+    msgpack_zone *zone;    /* everything that is made for this run */
     const msgpack_object *args, *kwargs;
     const msgpack_object **bound; /* by parameter of the signature; NULL if there is none */
     msgpack_object result;
     struct failure failure;
+    enum task_verdict verdict;
+    double countdown;                              /* TASK_RETRIES: seconds */
+    bool requeue;                                  /* TASK_REJECTED */
     const struct celeriac_request *public_request; /* made when first asked for */
 };
 

@@ -7,11 +7,11 @@
 
 static bool can_be_followed(const struct request *request)
 {
-    return request->state >= REQUEST_FOLLOWING && request->state < REQUEST_FINISHED &&
+    return request->state >= REQUEST_BEHIND && request->state < REQUEST_FINISHED &&
            request->follower == NULL;
 }
 
-bool follow_wait(struct request *request)
+bool behind_wait(struct request *request)
 {
     struct request *leader =
         settlement_find_other(&request->consumer->settlement, request, can_be_followed);
@@ -19,11 +19,11 @@ bool follow_wait(struct request *request)
         return false;
     leader->follower = request;
     request->leader = leader;
-    request_set_state(request, REQUEST_FOLLOWING);
+    request_set_state(request, REQUEST_BEHIND);
     return true;
 }
 
-void follow_leave(struct request *request)
+void behind_leave(struct request *request)
 {
     struct request *leader = request->leader;
     struct request *follower = request->follower;

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Owns the operations that are not done yet: their order, their bound, their second tries. Must not
+ * know what they are for. */
+
+#include "backend/redis_op.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    REFUSALS_MAX = 20, /* by the server, of one operation, a second apart */
+    REFUSED_WAIT_MS = 1000,
+    WORDS_MAX = 8,
+};
+
+bool redis_op_fits(struct redis *redis, size_t size)
+{
+    if (redis->waiting == 0 || redis->waiting + size <= redis->waiting_max)
+        return true;
+    redis->full = true;
+    return false;
+}
+
+static void begin(struct redis_op *op)
+{
+    if (!redis_link_is_up(op->redis->link))
+        return;
+    op->under_way = true;
+    op->begin(op);
+}
+
+void redis_op_start(struct redis *redis, struct redis_op *op)
+{
+    op->redis = redis;
+    op->under_way = false;
+    op->refusals = 0;
+    redis->waiting += op->size;
+    TAILQ_INSERT_TAIL(&redis->ops, op, all);
+    begin(op);
+}
+
+void redis_op_begin_waiting(struct redis *redis)
+{
+    struct redis_op *op;
+    TAILQ_FOREACH(op, &redis->ops, all)
+    if (!op->under_way)
+        begin(op);
+}
+
+void redis_op_end(struct redis_op *op, const char *error)
+{
+    struct redis *redis = op->redis;
+    TAILQ_REMOVE(&redis->ops, op, all);
+    redis->waiting -= op->size;
+    op->tell(op, error);
+    free(op);
+    if (redis->full && redis->waiting <= redis->waiting_max / 2) {
+        redis->full = false;
+        redis->handler->on_drained(redis->context);
+    }
+}
+
+static void on_retry(uv_timer_t *timer)
+{
+    redis_op_begin_waiting(timer->data);
+}
+
+/* The server answers, but will not have it now (it is loading, read-only, out of memory ...). */
+static void refused(struct redis_op *op, const char *why)
+{
+    struct redis *redis = op->redis;
+    char text[320];
+    bool told = uv_is_active((uv_handle_t *)&redis->retry);
+    op->under_way = false;
+    snprintf(text, sizeof(text), "Redis does not take a result: %.200s", why);
+    if (!told)
+        redis->handler->on_trouble(redis->context, text);
+    if (++op->refusals > REFUSALS_MAX) {
+        redis_op_end(op, text);
+        return;
+    }
+    if (!uv_is_active((uv_handle_t *)&redis->retry))
+        uv_timer_start(&redis->retry, on_retry, REFUSED_WAIT_MS, 0);
+}
+
+bool redis_op_goes_on(struct redis_op *op, const redisReply *reply)
+{
+    if (reply == NULL)
+        op->under_way = false;
+    else if (reply->type == REDIS_REPLY_ERROR)
+        refused(op, reply->str);
+    else
+        return true;
+    return false;
+}
+
+/* Why a transaction will be aborted: EXEC does not say. */
+static void on_queued(void *context, const redisReply *reply)
+{
+    struct redis *redis = context;
+    if (reply != NULL && reply->type == REDIS_REPLY_ERROR)
+        redis->handler->on_trouble(redis->context, reply->str);
+}
+
+void redis_op_send(struct redis_op *op, int count, const struct text *words,
+                   redis_link_reply *reply)
+{
+    const char *data[WORDS_MAX];
+    size_t sizes[WORDS_MAX];
+    assert(count <= WORDS_MAX);
+    for (int i = 0; i < count; i++) {
+        data[i] = words[i].data != NULL ? words[i].data : "";
+        sizes[i] = words[i].size;
+    }
+    void *context = reply != NULL ? (void *)op : (void *)op->redis;
+    if (!redis_link_command(op->redis->link, count, data, sizes, reply != NULL ? reply : on_queued,
+                            context))
+        op->under_way = false;
+}
+
+size_t redis_key_size(const char *prefix, struct text id, const char *suffix)
+{
+    return strlen(prefix) + id.size + strlen(suffix);
+}
+
+struct text redis_key_write(const char *prefix, struct text id, const char *suffix, char *ret)
+{
+    size_t prefix_size = strlen(prefix);
+    memcpy(ret, prefix, prefix_size);
+    memcpy(ret + prefix_size, id.data, id.size);
+    memcpy(ret + prefix_size + id.size, suffix, strlen(suffix));
+    return (struct text){ret, redis_key_size(prefix, id, suffix)};
+}
+
+struct text redis_word(const char *word)
+{
+    return (struct text){word, strlen(word)};
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef CELERIAC_NATIVE_CHORD_END_H
+#define CELERIAC_NATIVE_CHORD_END_H
+
+/* The end of a chord: its body gets the results of its parts (celery-wire.md 4.6). */
+
+#include "worker/runtime/native/canvas.h"
+
+/* Whose end a record tells of: `chord`, or the chord that its body is a part of, and so on. The
+ * record does not say, but no chord has its own body among its parts. */
+const msgpack_object *chord_end_find(struct canvas *canvas, const msgpack_object *chord,
+                                     const msgpack_object *record);
+
+/* `record` is PROTOCOL.md's record `chord`. Sends the body; or, when a part has failed or cannot be
+ * had, calls its errbacks, stores its failure, and returns false, with the ChordError in
+ * canvas->failure. */
+MUST_CHECK bool chord_end(struct canvas *canvas, const msgpack_object *body,
+                          const msgpack_object *record);
+
+#endif
