@@ -35,14 +35,15 @@ static bool has_scheme(const struct backend_type *type, const char *url)
     return false;
 }
 
-static const struct backend_type *find(const char *url)
+/* Its place in `types`; ARRAY_LEN(types): there is none. */
+static size_t find(const char *url)
 {
+    size_t i = 0;
     if (!url || !*url)
-        return &backend_disabled;
-    for (size_t i = 0; i < ARRAY_LEN(types); i++)
-        if (has_scheme(types[i], url))
-            return types[i];
-    return NULL;
+        url = backend_disabled.schemes[0];
+    while (i < ARRAY_LEN(types) && !has_scheme(types[i], url))
+        i++;
+    return i;
 }
 
 /* The URL with "**" for the password, which ends at the last '@' before the path, and starts after
@@ -66,25 +67,26 @@ void backend_url_masked(const char *url, char ret[BACKEND_NAME_SIZE])
 
 bool backend_supported(const char *url, char error[BACKEND_ERROR_SIZE])
 {
-    const struct backend_type *type = find(url);
-    if (type)
-        return !type->check || type->check(url, error);
-    int used =
-        snprintf(error, BACKEND_ERROR_SIZE,
-                 "there is no result backend '%.*s' here; there are:", (int)scheme_size(url), url);
-    for (size_t i = 0; i < ARRAY_LEN(types); i++)
-        if (used > 0 && used < BACKEND_ERROR_SIZE)
-            used += snprintf(error + used, (size_t)(BACKEND_ERROR_SIZE - used), " %s://",
-                             types[i]->schemes[0]);
+    size_t index = find(url);
+    if (index < ARRAY_LEN(types))
+        return !types[index]->check || types[index]->check(url, error);
+    snprintf(error, BACKEND_ERROR_SIZE,
+             "there is no result backend '%.*s' here; there are:", (int)scheme_size(url), url);
+    for (size_t i = 0; i < ARRAY_LEN(types); i++) {
+        size_t used = strlen(error);
+        const char *const *schemes = types[i]->schemes;
+        snprintf(error + used, BACKEND_ERROR_SIZE - used, " %s://", *schemes);
+    }
     return false;
 }
 
 struct backend *backend_open(const struct backend_config *config)
 {
-    const struct backend_type *type = find(config->url);
-    struct backend *backend = type ? calloc(1, sizeof(*backend)) : NULL;
+    size_t index = find(config->url);
+    struct backend *backend = index < ARRAY_LEN(types) ? calloc(1, sizeof(*backend)) : NULL;
     if (!backend)
         return NULL;
+    const struct backend_type *type = types[index];
     backend->type = type;
     backend->self = type->open ? type->open(config) : NULL;
     if (type->open && !backend->self) {

@@ -127,11 +127,14 @@ size_t redis_key_size(const char *prefix, struct text id, const char *suffix)
 
 struct text redis_key_write(const char *prefix, struct text id, const char *suffix, char *ret)
 {
-    size_t prefix_size = strlen(prefix);
-    memcpy(ret, prefix, prefix_size);
-    memcpy(ret + prefix_size, id.data, id.size);
-    memcpy(ret + prefix_size + id.size, suffix, strlen(suffix));
-    return (struct text){ret, redis_key_size(prefix, id, suffix)};
+    const struct text parts[] = {redis_word(prefix), id, redis_word(suffix)};
+    struct text key = {ret, 0};
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        if (parts[i].size > 0)
+            memcpy(ret + key.size, parts[i].data, parts[i].size);
+        key.size += parts[i].size;
+    }
+    return key;
 }
 
 struct text redis_word(const char *word)

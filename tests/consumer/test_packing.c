@@ -254,6 +254,61 @@ static void an_unknown_task_is_recorded_as_such(void **state)
     assert_text(get(fixture, "record", "event"), "unknown");
 }
 
+static void settings_are_told_where_they_are_not_as_by_default(void **state)
+{
+    static const char *const names[] = {"result_extended", "track_started",
+                                        "store_errors_even_if_ignored", "inherit_parent_priority"};
+    struct fixture *fixture = *state;
+    struct consumer_config *config = &fixture->consumer.config;
+    config->result_extended = config->task_track_started = true;
+    config->task_store_errors_even_if_ignored = config->task_inherit_parent_priority = true;
+    config->task_serializer = "msgpack";
+    struct backend_config disabled = {.url = "disabled://"};
+    fixture->consumer.backend = backend_open(&disabled);
+    pack(fixture, NULL);
+    backend_close(fixture->consumer.backend);
+    assert_int_equal(fixture->packed.via.map.size, 16);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        assert_flag(get(fixture, names[i], NULL), true);
+    assert_flag(get(fixture, "chords", NULL), false);
+    assert_text(get(fixture, "task_serializer", NULL), "msgpack");
+}
+
+static void assert_bin(const msgpack_object *value, const char *expected)
+{
+    assert_non_null(value);
+    assert_int_equal(value->type, MSGPACK_OBJECT_BIN);
+    assert_int_equal(value->via.bin.size, strlen(expected));
+    assert_memory_equal(value->via.bin.ptr, expected, strlen(expected));
+}
+
+static void a_chord_ends_with_its_members_or_with_words(void **state)
+{
+    static const struct bytes items[] = {{"one", 3}, {"", 0}};
+    struct fixture *fixture = *state;
+    struct backend_parts parts = {.items = items, .count = 2};
+    assert_int_equal(packing_chord(&fixture->request, &parts, NULL, &fixture->buffer), 0);
+    read_back(fixture);
+    assert_int_equal(get(fixture, "record", NULL)->via.map.size, 2);
+    assert_text(get(fixture, "record", "event"), "chord");
+    assert_int_equal(get(fixture, "record", "members")->via.array.size, 2);
+    assert_bin(value_at(get(fixture, "record", "members"), 0), "one");
+    assert_bin(value_at(get(fixture, "record", "members"), 1), "");
+
+    buffer_clear(&fixture->buffer, LIMIT);
+    parts.group = (struct bytes){"saved", 5};
+    assert_int_equal(packing_chord(&fixture->request, &parts, NULL, &fixture->buffer), 0);
+    read_back(fixture);
+    assert_int_equal(get(fixture, "record", NULL)->via.map.size, 3);
+    assert_bin(get(fixture, "record", "group"), "saved");
+
+    buffer_clear(&fixture->buffer, LIMIT);
+    assert_int_equal(packing_chord(&fixture->request, NULL, "no", &fixture->buffer), 0);
+    read_back(fixture);
+    assert_int_equal(get(fixture, "record", NULL)->via.map.size, 2);
+    assert_text(get(fixture, "record", "error"), "no");
+}
+
 static void a_signal_carries_request_body_and_reason(void **state)
 {
     struct fixture *fixture = *state;
@@ -313,6 +368,8 @@ int main(void)
         TEST(a_loss_is_recorded_with_its_words),
         TEST(a_revocation_is_recorded_with_its_reason),
         TEST(an_unknown_task_is_recorded_as_such),
+        TEST(settings_are_told_where_they_are_not_as_by_default),
+        TEST(a_chord_ends_with_its_members_or_with_words),
         TEST(a_signal_carries_request_body_and_reason),
         TEST(what_is_no_task_is_told_of_without_name_and_id),
         TEST(what_does_not_fit_is_no_success),

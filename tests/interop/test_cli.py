@@ -268,8 +268,8 @@ def test_broken_config_file_is_named(tmp_path: Path, text: str) -> None:
 
 
 def test_unknown_settings_are_named_in_a_warning(worker: Callable[..., BaseWorker]) -> None:
-    running = worker("--set", "task_routes=x", "no_such=1")
-    running.wait_log(r"WARNING/MainProcess\] .*task_routes is not supported")
+    running = worker("--set", "task_annotations=x", "no_such=1")
+    running.wait_log(r"WARNING/MainProcess\] .*task_annotations is not supported")
     running.wait_log(r"WARNING/MainProcess\] .*no_such is not a setting")
 
 

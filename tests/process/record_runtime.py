@@ -5,7 +5,8 @@ keeps a journal of all that it is told.
 The first argument of a task is what becomes of it: a report, or a word (`hold`, `die`). Its header
 `records` says the same of the records of its end, one text each: `store` (and so is each beyond
 them), `publish`, `fail`, `die`, with `hold` before it or alone. What holds does so until the journal
-has a neighbour `.go`.
+has a neighbour `.go`. A report may name frames to `send` before it ([name, elements ...], a number of
+times); so does the header `ending` for the record of a chord's end.
 """
 
 import json
@@ -23,8 +24,10 @@ sys.path.insert(0, os.environ.get("RECORD_WIRE", str(ROOT / "worker/runtime/pyth
 from celeriac import wire  # noqa: E402
 
 JOURNAL = Path(os.environ["RECORD_JOURNAL"])
+PUBLISH, STORE, CHORD = 35, 36, 37
 GO = JOURNAL.with_suffix(".go")
-HELLO = {"runtime": "records", "records": True, "settings": {}, "backend": "rpc://",
+HELLO = {"runtime": "records", "records": True, "settings": {},
+         "backend": os.environ.get("RECORD_BACKEND", "rpc://") or None,
          "tasks": json.loads(os.environ["RECORD_TASKS"]),
          "signals": json.loads(os.environ["RECORD_SIGNALS"])}
 
@@ -69,13 +72,31 @@ def run(request, body):
     """The report of a task."""
     fate = json.loads(body)[0][0]
     note(what="run", request=request, body=body)
-    if fate == "hold":
+    if fate == "hold" or isinstance(fate, dict) and fate.pop("wait", False):
         hold()
     if fate == "die":
         os._exit(3)
+    if isinstance(fate, dict) and fate.pop("first", False) and count_runs(request["id"]) > 1:
+        return {"state": "SUCCESS"}
     if isinstance(fate, dict) and request["delivery_info"]["redelivered"]:
         fate = fate.get("then", fate)
     return fate if isinstance(fate, dict) else {"state": "SUCCESS"}
+
+
+def count_runs(task_id):
+    """How often a task was begun."""
+    lines = JOURNAL.read_text(encoding="utf-8").splitlines()
+    return sum(one["what"] == "run" and one["request"]["id"] == task_id
+               for one in map(json.loads, lines))
+
+
+def send_frames(channel, number, frames):
+    """What a task sends: the last element of a frame is a bin, which a `%d` in it counts."""
+    types = {"publish": PUBLISH, "store": STORE, "chord": CHORD}
+    for count, (name, *elements, data) in frames:
+        for index in range(count):
+            text = data.replace("%d", str(index)) if "%d" in data else data
+            channel.send(types[name], number, *elements, text.encode())
 
 
 def child(channel):
@@ -90,8 +111,17 @@ def child(channel):
             channel.send(wire.STARTED, number)
         if request.get("record"):
             report, document = record(request)
+            send_frames(channel, number, request["headers"].get("ending") or []
+                        if request["record"]["event"] == "chord" else [])
         else:
             report, document = run(request, body), b""
+        send_frames(channel, number, report.pop("send", []))
+        if report.pop("die", False):
+            os._exit(3)
+        if report.pop("hang", False):
+            hold()
+        if "chord" in report:
+            report["chord"]["member"] = report["chord"]["member"].encode()
         channel.send(wire.RESULT, number, 0, 0, report, document)
 
 

@@ -49,10 +49,11 @@ class Site:
         program.chmod(0o755)
         (folder / "app.so").touch()
 
-    def worker(self, *args: str, signals: list[str] | None = None, **options: Any) -> Worker:
-        """celeriac with the scripted runtime."""
+    def worker(self, *args: str, signals: list[str] | None = None, leaves: str = "rpc://",
+               **options: Any) -> Worker:
+        """celeriac with the scripted runtime, whose app leaves documents to that backend."""
         env = {"RECORD_JOURNAL": str(self.journal), "RECORD_TASKS": json.dumps(TASKS),
-               "RECORD_SIGNALS": json.dumps(signals or [])}
+               "RECORD_SIGNALS": json.dumps(signals or []), "RECORD_BACKEND": leaves}
         return self._start(*args, build=self._folder, app=self._folder / "app.so", env=env,
                            **options)
 

@@ -380,7 +380,12 @@ void follow_up_init(struct follow_ups *follow_ups)
 
 void follow_up_done(struct follow_ups *follow_ups)
 {
-    struct follow_up *one;
-    while ((one = TAILQ_FIRST(&follow_ups->list)) != NULL)
-        drop(one);
+    struct follow_up *one = TAILQ_FIRST(&follow_ups->list);
+    while (one != NULL) {
+        struct follow_up *next = TAILQ_NEXT(one, next);
+        buffer_done(&one->data);
+        free(one);
+        one = next;
+    }
+    TAILQ_INIT(&follow_ups->list);
 }
