@@ -110,6 +110,20 @@ def test_apps_see_the_command_line_of_celery(tmp_path: Path) -> None:
                 ) in runtime.read_log()
 
 
+@pytest.mark.parametrize("greenlets, stack", [(False, "_FastLocalStack"), (True, "_LocalStack")])
+def test_celery_takes_fast_locals_where_there_are_no_greenlets(
+        tmp_path: Path, greenlets: bool, stack: str) -> None:
+    if greenlets:
+        write_files(tmp_path, gevent="")
+    write_files(tmp_path, proj=app_text() + """
+    import os
+    from celery.utils.threads import LocalStack
+    app.task(add, name=f"{LocalStack.__name__}.{os.environ.get('USE_FAST_LOCALS')}")
+""")
+    assert f"{stack}.None" in tasks("proj", tmp_path,
+                                    environment={"PYTHONPATH": str(tmp_path)})
+
+
 def test_a_django_project_is_set_up(tmp_path: Path) -> None:
     if importlib.util.find_spec("django") is None:
         pytest.skip("Django is not installed")

@@ -13,14 +13,16 @@ import time
 import uuid
 from dataclasses import dataclass
 from statistics import median, quantiles
-from typing import Any, Callable, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Sequence
 
 import amqp
-import redis
 
 from support.amqp import Client, task_message
 from support.process import Timeout, wait_until
 from support.worker import BaseWorker
+
+if TYPE_CHECKING:  # the quickstart needs no Redis
+    import redis
 
 WARM_UP_SHARE = 20
 WARM_UP_ANSWERS = 16

@@ -41,6 +41,8 @@ DEVIATIONS = (
               "own|"),
     Deviation("the main process writes its lines itself, whatever setup_logging does",
               r"custom-worker", ("status", "left", "journal", "log files")),
+    Deviation("texts of arguments that a protocol 1 message has not are empty, not None",
+              r"main-protocol 1", ("returned", "documents", "published", "delivered", "log")),
     Deviation("children that notice the end of a killed worker", r"pickle-worker",
               ("status", "left", "log")),
     Deviation("the exit codes of children that tasks end, and what a kill finds running",

@@ -31,7 +31,6 @@ QUIET_SECONDS = 10.0
 STOP_SECONDS = 30.0
 # Where RabbitMQ publishes a copy of each message it takes or hands out, once told to.
 TRACE_EXCHANGE = "amq.rabbitmq.trace"
-_BEGIN = time.monotonic()
 
 
 class Side:
@@ -50,7 +49,6 @@ class Side:
         self.dead: list[amqp.Message] = []
         self.left: dict[str, int] = {}
         self.documents: dict[str, bytes] = {}
-        self.laps: list[str] = []
         self.status: int | None = None
         self._configuration = configuration
         self._broker = broker
@@ -69,28 +67,21 @@ class Side:
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
 
-    def lap(self, what: str) -> None:
-        """Remember when something was reached."""
-        self.laps.append(f"{what} {time.monotonic() - _BEGIN:.1f}")
-
     def _prepare(self, tap: Client) -> None:
         tap.declare(TAP)
         tap.channel.queue_bind(TAP, TRACE_EXCHANGE, "#")
         tap.declare(GRAVEYARD)
 
     def _run(self, tap: Client) -> Iterator[None]:
-        self.lap("started")
         worker = Process(self._command(), self._folder / OUTPUT, self._environment(),
                          self._folder)
         client: Process | None = None
         try:
             yield from _until(lambda: self._ready(worker), READY_SECONDS, "ready worker")
-            self.lap("ready")
             client = Process([PYTHON, "-m", "interop.parity.client", self.name, *self.cases],
                              self._folder / "client.log",
                              self._environment(PARITY_ROLE="client"), self._folder)
             yield from _until(lambda: client.poll() is not None, CLIENT_SECONDS, "end of client")
-            self.lap("client done")
             yield from _until(lambda: not any(self._waiting(tap).values()), QUIET_SECONDS,
                               "empty queues")
             if self._configuration.killed:
@@ -99,7 +90,6 @@ class Side:
                 worker.signal(signal.SIGTERM)
             yield from _until(lambda: worker.poll() is not None, STOP_SECONDS, "end of worker")
             self.status = worker.poll()
-            self.lap("stopped")
         finally:
             worker.kill()
             if client:
@@ -195,7 +185,8 @@ def _drain(client: Client, queue: str) -> list[amqp.Message]:
 
 def run_all(sides: list[Side], at_once: int) -> None:
     """Run them side by side; programs are started by this thread alone."""
-    waiting, running = list(sides), []
+    waiting = list(sides)
+    running: list[Iterator[None]] = []
     while waiting or running:
         while waiting and len(running) < at_once:
             running.append(waiting.pop(0).steps())

@@ -98,3 +98,5 @@ class Leaving(Remembering):
     """A task that may end its process."""
 
     Request = AcceptedRequest
+    # Celery may need seconds to see that a process is gone.
+    soft_time_limit = 60
