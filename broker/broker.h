@@ -38,7 +38,7 @@ const char *broker_strerror(int error);
 /* One of several bindings of a queue, with its exchange. Strings as of broker_queue. */
 struct broker_binding {
     const char *exchange, *exchange_type, *routing_key;
-    msgpack_object arguments, exchange_arguments; /* map, or nil */
+    msgpack_object arguments, exchange_arguments;                       /* map, or nil */
     bool exchange_transient, exchange_auto_delete, exchange_no_declare; /* as in broker_queue */
 };
 
@@ -62,6 +62,8 @@ struct broker_queue {
     bool no_ack; /* consumed outside the window and never settled (tag 0): remote control, events */
     bool declare_only; /* not consumed: a place to park messages; declared before anything is
                           published */
+    bool lazy; /* with declare_only and a `exchange`: declared before the first message that a
+                  connection publishes there; a refusal is that message's failure only */
 };
 
 /* An exchange to declare before anything is published (celeryev, the reply exchange), bound to
@@ -160,7 +162,9 @@ void broker_stop(struct broker *broker, double seconds);
  * A tag must be settled once only: a second time is an assertion failure. */
 bool broker_settle(struct broker *broker, uint64_t epoch, uint64_t tag, enum broker_verb verb);
 
-/* Changes the window; sent at the end of this loop turn, at most 65,535 (0 = unlimited). */
+/* Changes the window; sent at the end of this loop turn, at most 65,535 (0 = unlimited). A quorum
+ * queue's consumer keeps the window it was made with: it is made anew, at most five times a second
+ * to lower the window, and what it has delivered stays in hand and counts. */
 void broker_set_prefetch(struct broker *broker, uint32_t prefetch);
 
 /* A message to publish; everything is borrowed until broker_publish returns. */

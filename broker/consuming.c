@@ -11,7 +11,7 @@
 #include "broker/internal.h"
 #include "broker/table.h"
 
-enum { TAG_SIZE = 32, TEXT_SIZE = 2048 };
+enum { TAG_SIZE = 32, TEXT_SIZE = 2048, RENEW_PAUSE_MS = 200 };
 
 static const char tag_prefix[] = "celeriac-";
 
@@ -296,21 +296,64 @@ static void on_down(struct broker *broker, int code)
         broker->handler.on_down(broker->context);
 }
 
+/* A quorum queue, as far as its arguments tell. */
+static bool is_quorum(const struct broker_queue *queue)
+{
+    struct text type = {NULL, 0};
+    return value_as_text(value_get(&queue->arguments, "x-queue-type"), &type) &&
+           text_equal(type, "quorum");
+}
+
+/* Where some queues are known to be quorum queues, the others are left as they are: a classic
+ * queue's new consumer would get a whole window more. */
+static bool is_renewable(const struct broker *broker, size_t index)
+{
+    const struct broker_queue *queue = &broker->config.queues[index];
+    return broker->consuming.consumers[index] == CONSUMER_ACTIVE && !queue->no_ack &&
+           (is_quorum(queue) || !broker->consuming.knows_quorum);
+}
+
+static void send_cancel(struct broker *broker, size_t index)
+{
+    char tag[TAG_SIZE];
+    tag_of(index, tag);
+    amqp_basic_cancel_t method = {.consumer_tag = amqp_cstring_bytes(tag), .nowait = 1};
+    link_send_method(broker->consuming.side.link,
+                     broker->config.queues[index].no_ack ? CHANNEL_CONTROL : CHANNEL_MAIN,
+                     AMQP_BASIC_CANCEL_METHOD, &method);
+}
+
+/* The tag stays the same: by it the server knows what the consumer has in hand. */
+void consuming_renew(struct broker *broker)
+{
+    struct consuming *consuming = &broker->consuming;
+    uint64_t now = uv_now(broker->loop);
+    bool lowers = consuming->prefetch != 0 && consuming->prefetch < consuming->sent_prefetch;
+    if (consuming->cancelled || consuming->side.awaiting ||
+        (lowers && now - consuming->renewed_at < RENEW_PAUSE_MS))
+        return;
+    consuming->renewed_at = now;
+    settling_send_prefetch(broker);
+    for (size_t i = 0; i < broker->config.queue_count; i++) {
+        if (!is_renewable(broker, i))
+            continue;
+        send_cancel(broker, i);
+        if (!consume(broker, i))
+            return;
+    }
+    if (asked_queue(broker))
+        side_expect_answer(&consuming->side);
+}
+
 void consuming_cancel(struct broker *broker)
 {
     struct consuming *consuming = &broker->consuming;
-    char tag[TAG_SIZE];
     if (consuming->cancelled)
         return;
     consuming->cancelled = true;
     for (size_t i = 0; i < broker->config.queue_count; i++) {
-        if (consuming->consumers[i] == CONSUMER_ABSENT)
-            continue;
-        tag_of(i, tag);
-        amqp_basic_cancel_t method = {.consumer_tag = amqp_cstring_bytes(tag), .nowait = 1};
-        link_send_method(consuming->side.link,
-                         broker->config.queues[i].no_ack ? CHANNEL_CONTROL : CHANNEL_MAIN,
-                         AMQP_BASIC_CANCEL_METHOD, &method);
+        if (consuming->consumers[i] != CONSUMER_ABSENT)
+            send_cancel(broker, i);
     }
 }
 
@@ -328,14 +371,6 @@ static const struct side_role role = {
     .on_writable = settling_flush,
     .on_down = on_down,
 };
-
-/* A quorum queue, as far as its arguments tell. */
-static bool is_quorum(const struct broker_queue *queue)
-{
-    struct text type = {NULL, 0};
-    return value_as_text(value_get(&queue->arguments, "x-queue-type"), &type) &&
-           text_equal(type, "quorum");
-}
 
 bool consuming_init(struct broker *broker)
 {
@@ -357,6 +392,7 @@ bool consuming_init(struct broker *broker)
         if (queue->declare_only)
             continue;
         consuming->per_consumer |= is_quorum(queue);
+        consuming->knows_quorum |= is_quorum(queue);
         topology_add(&consuming->side.topology,
                      (struct topology_item){.queue = queue, .purge = config->purge});
     }

@@ -23,10 +23,12 @@ struct consuming {
     struct broker_delivery *early;  /* came before all consumers were active; newest last */
     struct broker_delivery **early_end;
     uint64_t epoch, last_tag;
-    uint32_t prefetch;
+    uint32_t prefetch, sent_prefetch;
+    uint64_t renewed_at; /* ms; of the last consuming_renew */
     bool up;             /* on_up was called for this connection */
     bool prefetch_dirty; /* to be sent */
     bool per_consumer;   /* the window counts for each consumer: quorum queues know no other */
+    bool knows_quorum;   /* some are declared as such */
     bool cancelled;      /* broker_cancel_consumers */
     uint64_t delivered, settled;
 };
@@ -60,6 +62,9 @@ struct broker {
 MUST_CHECK bool consuming_init(struct broker *broker);
 void consuming_done(struct broker *broker);
 void consuming_cancel(struct broker *broker);
+/* Makes consumers anew whose window was fixed when they were made. Later, if something stands in
+ * the way now. */
+void consuming_renew(struct broker *broker);
 
 /* settling.c */
 void settling_flush(struct broker *broker);

@@ -13,6 +13,7 @@ void settling_send_prefetch(struct broker *broker)
         .global = !consuming->per_consumer,
     };
     consuming->prefetch_dirty = false;
+    consuming->sent_prefetch = consuming->prefetch;
     link_send_method(consuming->side.link, CHANNEL_MAIN, AMQP_BASIC_QOS_METHOD, &method);
 }
 
@@ -36,7 +37,9 @@ void settling_flush(struct broker *broker)
     struct settle_op op;
     if (consuming->side.state != SIDE_UP)
         return;
-    if (consuming->prefetch_dirty)
+    if (consuming->prefetch_dirty && consuming->per_consumer)
+        consuming_renew(broker);
+    else if (consuming->prefetch_dirty)
         settling_send_prefetch(broker);
     if (!settle_pending(&consuming->settle))
         return;

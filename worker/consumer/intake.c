@@ -9,6 +9,7 @@
 #include "codec/result_message.h"
 #include "worker/consumer/internal.h"
 #include "worker/consumer/loss.h"
+#include "worker/consumer/park.h"
 #include "worker/log/log.h"
 
 /* What a step says of a request. */
@@ -62,8 +63,7 @@ static enum step attach(struct request *request)
     struct consumer *consumer = request->consumer;
     if (!request->delivery->redelivered)
         return GO_ON;
-    struct request *orphan =
-        settlement_find_orphan(&consumer->settlement, &request->message, request->losses);
+    struct request *orphan = settlement_find_orphan(&consumer->settlement, request);
     if (orphan == NULL)
         return GO_ON;
     log_info("Task %s was redelivered: attached to its run here, not started again",
@@ -214,8 +214,14 @@ static void hold_until(struct request *request, int64_t due)
         return;
     }
     request_set_state(request, REQUEST_WAITING);
+    prefetch_arrived(&consumer->prefetch, true);
     arm_eta_timer(consumer);
     consumer_adjust(consumer);
+}
+
+static enum step park(struct request *request)
+{
+    return park_take(request) ? TAKEN : GO_ON;
 }
 
 /* Row L. */
@@ -244,6 +250,7 @@ static enum step submit(struct request *request)
     int error = request_pack(request);
     if (error != 0)
         return refuse(request, &refusal, codec_strerror(error));
+    prefetch_arrived(&request->consumer->prefetch, false);
     jobs_submit(request, REQUEST_SUBMITTED);
     return TAKEN;
 }
@@ -257,23 +264,29 @@ static void run_steps(struct request *request, step_function *const *steps)
 }
 
 static step_function *const steps_of_delivery[] = {
-    check_stopping,
-    attach,
-    check_registered,
-    check_content_type,
-    resolve_options,
-    check_expired,
-    tell_app,
-    hold_for_eta,
-    follow,
-    submit,
-    NULL,
+    check_stopping, attach,          check_registered, check_content_type,
+    park,           resolve_options, check_expired,    tell_app,
+    hold_for_eta,   follow,          submit,           NULL,
+};
+static step_function *const steps_of_kept[] = {
+    resolve_options, check_expired, tell_app, hold_for_eta, follow, submit, NULL,
 };
 static step_function *const steps_of_due[] = {check_stopping, check_expired, follow, submit, NULL};
+
+void intake_keep(struct request *request)
+{
+    request_set_state(request, REQUEST_RECEIVED);
+    run_steps(request, steps_of_kept);
+}
 
 static struct request *request_of(struct consumer *consumer, struct broker_delivery *delivery)
 {
     struct request *request = request_new(consumer, delivery);
+    if (request != NULL && !park_restore(request)) {
+        request->delivery = NULL;
+        request_free(request);
+        request = NULL;
+    }
     if (request == NULL) {
         log_critical("Out of memory: a message goes back to its queue");
         broker_settle(consumer->broker, delivery->epoch, delivery->tag, BROKER_NACK_REQUEUE);

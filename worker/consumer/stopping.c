@@ -26,6 +26,7 @@ void stopping_finish(struct consumer *consumer)
     consumer->state = CONSUMER_STOPPED;
     uv_close((uv_handle_t *)&consumer->eta_timer, on_handle_closed);
     uv_close((uv_handle_t *)&consumer->stop_timer, on_handle_closed);
+    uv_close((uv_handle_t *)&consumer->window_timer, on_handle_closed);
 }
 
 /* ---- the last results ---- */
