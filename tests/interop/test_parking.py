@@ -53,6 +53,7 @@ def test_parked_task_is_what_its_sender_sent(worker: Callable[..., BaseWorker], 
     assert copy.delivery_info["routing_key"] == "celery"
     assert copy.body == message.body.decode()
     parked = copy.headers.pop("x-worker-parked")
+    copy.headers.pop("x-delivery-count", None)  # of this look at it
     assert copy.headers == message.headers
     assert parked == {"count": 1, "exchange": "celery", "routing_key": "celery",
                       "expiration": "700000", "redelivered": False}
@@ -71,7 +72,7 @@ def test_task_does_not_see_that_it_was_parked(tmp_path: Path, vhost: str, broker
         "def look(self):\n"
         "    request = self.request\n"
         "    return [request.delivery_info, sorted(request.headers or ()), request.expires]\n")
-    with Worker(broker_url, *HOLD, app="parked_app",
+    with Worker(broker_url, *HOLD, "--python", "/usr/bin/python3", app="parked_app",
                 env={"PYTHONPATH": str(tmp_path)}) as running:
         message = task_message("parked_app.look", reply_to=replies.queue, eta=iso(2.5), mine=1)
         amqp.publish(message, "celery", exchange="celery")
@@ -79,7 +80,7 @@ def test_task_does_not_see_that_it_was_parked(tmp_path: Path, vhost: str, broker
         running.wait_log("parked at the broker for 2")
         assert info["exchange"] == "celery" and info["routing_key"] == "celery"
         assert info["redelivered"] is False
-        assert not any("death" in name or "parked" in name for name in headers)
+        assert not [name for name in headers if name.startswith("x-")]
         assert running.stop() == 0
         assert not running.sanitizer_report()
 
