@@ -162,10 +162,13 @@ void broker_stop(struct broker *broker, double seconds);
  * A tag must be settled once only: a second time is an assertion failure. */
 bool broker_settle(struct broker *broker, uint64_t epoch, uint64_t tag, enum broker_verb verb);
 
-/* Changes the window; sent at the end of this loop turn, at most 65,535 (0 = unlimited). A quorum
- * queue's consumer keeps the window it was made with: it is made anew, at most five times a second
- * to lower the window, and what it has delivered stays in hand and counts. */
-void broker_set_prefetch(struct broker *broker, uint32_t prefetch);
+/* Changes the window; sent at the end of this loop turn, at most 65,535 (0 = unlimited). `lasting`:
+ * how many of the messages in hand will stay there for long. Where the window counts for each
+ * consumer (quorum queues), it is fixed when the consumer is made: consumers are made anew with
+ * what `lasting` leaves of it, to lower it at most five times a second. What the former ones have
+ * delivered stays in hand and does not count: until it is settled there may be more than the
+ * window. */
+void broker_set_prefetch(struct broker *broker, uint32_t prefetch, uint32_t lasting);
 
 /* A message to publish; everything is borrowed until broker_publish returns. */
 struct broker_message {

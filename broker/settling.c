@@ -9,11 +9,11 @@ void settling_send_prefetch(struct broker *broker)
 {
     struct consuming *consuming = &broker->consuming;
     amqp_basic_qos_t method = {
-        .prefetch_count = (uint16_t)consuming->prefetch,
+        .prefetch_count =
+            (uint16_t)(consuming->per_consumer ? consuming->own : consuming->prefetch),
         .global = !consuming->per_consumer,
     };
     consuming->prefetch_dirty = false;
-    consuming->sent_prefetch = consuming->prefetch;
     link_send_method(consuming->side.link, CHANNEL_MAIN, AMQP_BASIC_QOS_METHOD, &method);
 }
 
@@ -38,7 +38,7 @@ void settling_flush(struct broker *broker)
     if (consuming->side.state != SIDE_UP)
         return;
     if (consuming->prefetch_dirty && consuming->per_consumer)
-        consuming_renew(broker);
+        consumers_renew(broker);
     else if (consuming->prefetch_dirty)
         settling_send_prefetch(broker);
     if (!settle_pending(&consuming->settle))
@@ -58,11 +58,12 @@ bool broker_settle(struct broker *broker, uint64_t epoch, uint64_t tag, enum bro
     return true;
 }
 
-void broker_set_prefetch(struct broker *broker, uint32_t prefetch)
+void broker_set_prefetch(struct broker *broker, uint32_t prefetch, uint32_t lasting)
 {
     struct consuming *consuming = &broker->consuming;
     if (prefetch > PREFETCH_MAX)
         prefetch = PREFETCH_MAX;
-    consuming->prefetch_dirty |= prefetch != consuming->prefetch;
+    consuming->prefetch_dirty |= prefetch != consuming->prefetch || lasting != consuming->lasting;
     consuming->prefetch = prefetch;
+    consuming->lasting = lasting < prefetch ? lasting : prefetch;
 }

@@ -210,9 +210,9 @@ static void holds_back_at_the_window_but_not_remote_control(void **state)
     UNTIL(session, session->received == 4);
     assert_int_equal(session->deliveries[3]->tag, 0);
     assert_ptr_equal(session->deliveries[3]->queue, &session->queues[1]);
-    broker_set_prefetch(session->broker, 5);
+    broker_set_prefetch(session->broker, 5, 0);
     UNTIL(session, session->received == 6);
-    broker_set_prefetch(session->broker, 0);
+    broker_set_prefetch(session->broker, 0, 0);
     UNTIL(session, session->received == 11);
     session_end(session);
 }
@@ -256,21 +256,25 @@ static void changes_the_window_of_a_quorum_queue(void **state)
     for (int i = 0; i < 20; i++)
         session_publish(session, "quorum-window", "m");
     UNTIL(session, session->published == 20 && session->received == 2);
-    broker_set_prefetch(session->broker, 5);
-    UNTIL(session, session->received == 5);
-    session_idle(session, 0.3);
-    assert_int_equal(session->received, 5); /* what was in hand counts */
-    broker_set_prefetch(session->broker, 1);
-    session_idle(session, 0.5);
-    for (uint64_t tag = 1; tag <= 4; tag++)
-        assert_true(broker_settle(session->broker, 1, tag, BROKER_ACK));
-    session_idle(session, 0.3);
-    assert_int_equal(session->received, 5);
-    assert_true(broker_settle(session->broker, 1, 5, BROKER_ACK));
-    UNTIL(session, session->received == 6);
+    broker_set_prefetch(session->broker, 4, 0);
+    UNTIL(session, session->received == 6); /* the first two belong to the former consumer */
     session_idle(session, 0.3);
     assert_int_equal(session->received, 6);
-    for (size_t i = 0; i < 6; i++)
+    broker_set_prefetch(session->broker, 5, 1); /* one of six lasts: nothing changes for the rest */
+    session_idle(session, 0.3);
+    assert_int_equal(session->received, 6);
+    broker_set_prefetch(session->broker, 1, 0);
+    session_idle(session, 0.5);
+    assert_int_equal(session->received, 7);
+    for (uint64_t tag = 1; tag <= 6; tag++)
+        assert_true(broker_settle(session->broker, 1, tag, BROKER_ACK));
+    session_idle(session, 0.3);
+    assert_int_equal(session->received, 7);
+    assert_true(broker_settle(session->broker, 1, 7, BROKER_ACK));
+    UNTIL(session, session->received == 8);
+    session_idle(session, 0.3);
+    assert_int_equal(session->received, 8);
+    for (size_t i = 0; i < 8; i++)
         assert_false(session->deliveries[i]->redelivered);
     assert_int_equal(session->ups, 1);
     session_end(session);

@@ -33,7 +33,8 @@ static void adjust_prefetch(struct consumer *consumer)
     if (prefetch == consumer->sent_prefetch)
         return;
     consumer->sent_prefetch = prefetch;
-    broker_set_prefetch(consumer->broker, prefetch);
+    broker_set_prefetch(consumer->broker, prefetch,
+                        (uint32_t)(hand.held < prefetch ? hand.held : prefetch));
 }
 
 static void on_window_timer(uv_timer_t *timer)
