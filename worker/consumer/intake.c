@@ -361,16 +361,6 @@ void intake_release_due(struct consumer *consumer)
     arm_eta_timer(consumer);
 }
 
-void intake_return_waiting(struct consumer *consumer)
-{
-    struct eta_entry *first;
-    while ((first = eta_heap_first(&consumer->waiting)) != NULL) {
-        eta_heap_remove(&consumer->waiting, first);
-        finish_close(CONTAINER_OF(first, struct request, eta), BROKER_NACK_REQUEUE);
-    }
-    uv_timer_stop(&consumer->eta_timer);
-}
-
 /* After a lost connection: what has not begun is the server's again; what runs, or has run, becomes
  * an orphan. */
 static void forget_or_orphan(struct consumer *consumer, struct request *request)
@@ -384,18 +374,6 @@ static void forget_or_orphan(struct consumer *consumer, struct request *request)
     } else if (request->state == REQUEST_FOLLOWING ||
                (request->state == REQUEST_SUBMITTED && jobs_withdraw(request))) {
         finish_close(request, BROKER_NACK_REQUEUE);
-    }
-}
-
-void intake_return_queued(struct consumer *consumer)
-{
-    struct request *request = consumer->settlement.oldest;
-    while (request != NULL) {
-        struct request *newer = request->newer;
-        if (request->state == REQUEST_FOLLOWING ||
-            (request->state == REQUEST_SUBMITTED && jobs_withdraw(request)))
-            finish_close(request, BROKER_NACK_REQUEUE);
-        request = newer;
     }
 }
 

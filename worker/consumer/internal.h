@@ -79,14 +79,10 @@ void intake_oversized(void *context, struct broker_delivery *delivery, uint64_t 
 bool intake_still_wanted(struct request *request);
 /* Due requests go to the pool; arms the timer for the next. */
 void intake_release_due(struct consumer *consumer);
-/* What waits for its eta goes back to the broker: the worker stops. */
-void intake_return_waiting(struct consumer *consumer);
 /* The request stays here until its eta: it could not be parked. */
 void intake_keep(struct request *request);
 /* Has the request decided on once more, from the loop: what it waited for has come. */
 void intake_take_up(struct request *request);
-/* What waits in the pool, or for another request, goes back too. */
-void intake_return_queued(struct consumer *consumer);
 /* The connection is gone: forgets what no child has begun, makes orphans of the rest. */
 void intake_forget_unstarted(struct consumer *consumer);
 
