@@ -103,6 +103,7 @@ struct broker_delivery {
     const struct broker_queue *queue; /* whose consumer got it */
     struct text exchange, routing_key;
     struct text content_type, content_encoding, correlation_id, reply_to, expiration, message_id;
+    struct text type, user_id, app_id;
     int priority;           /* -1: not set */
     int delivery_mode;      /* 0: not set */
     msgpack_object headers; /* a map; nil if there are none, or they nest deeper than 32 */

@@ -116,11 +116,7 @@ static void what_is_not_supported_is_named(void **state)
                      SETTINGS_UNKNOWN);
     assert_int_equal(settings_override(&settings, SETTING_SET, "task_time_limit=3", message),
                      SETTINGS_OK);
-    settings_warn_unknown(&settings, true, remember, warned);
-    assert_null(strstr(warned, "beat_schedule"));
-    assert_non_null(strstr(warned, "colour is not a setting"));
-    warned[0] = '\0';
-    settings_warn_unknown(&settings, false, remember, warned);
+    settings_warn_unknown(&settings, remember, warned);
     assert_non_null(strstr(warned, "beat_schedule is not supported"));
     assert_non_null(strstr(warned, "colour is not a setting"));
     assert_null(strstr(warned, "task_time_limit"));

@@ -151,11 +151,14 @@ static void other_properties_are_there_if_they_are_set(void **state)
     fixture->delivery.delivery_mode = 2;
     fixture->delivery.expiration = text_of("600");
     fixture->delivery.message_id = text_of("m");
+    fixture->delivery.app_id = text_of("a");
     pack(fixture, NULL);
-    assert_int_equal(get(fixture, "properties", NULL)->via.map.size, 8);
+    assert_int_equal(get(fixture, "properties", NULL)->via.map.size, 9);
     assert_int_equal(get(fixture, "properties", "delivery_mode")->via.u64, 2);
     assert_text(get(fixture, "properties", "expiration"), "600");
     assert_text(get(fixture, "properties", "message_id"), "m");
+    assert_text(get(fixture, "properties", "app_id"), "a");
+    assert_null(get(fixture, "properties", "type"));
 }
 
 static void a_task_that_was_lost_before_counts_as_redelivered(void **state)

@@ -3,10 +3,13 @@
 
 import logging
 import os
+import sys
+import time
 
 from celery import Celery, signals
 from kombu import Queue
 
+time.sleep(float(os.environ.get("CLI_APP_IMPORT", "0")))
 app = Celery("cli_app")
 app.conf.update(
     task_default_queue="first",
@@ -54,6 +57,19 @@ def wait(path: str) -> None:
     """Until somebody has opened and closed the other end of a pipe."""
     with open(path, encoding="utf-8") as file:
         file.read()
+
+
+@app.task(acks_late=False)
+def leave(status: int) -> None:
+    """End the process."""
+    sys.exit(status)
+
+
+@app.task
+def late() -> str:
+    """Import a module of the working folder."""
+    import found_late  # type: ignore[import-not-found]
+    return str(found_late.NAME)
 
 
 @app.task

@@ -137,6 +137,49 @@ def test_app_of_the_environment(broker_url: str) -> None:
     assert "no_such_app" in text
 
 
+def test_pool_of_the_app_is_refused_but_for_p_prefork(app: Callable[..., Worker],
+                                                      call: Callable[..., Any]) -> None:
+    env = {"CLI_APP_SETTINGS": "worker_pool=gevent"}
+    done = celeriac("-A", APP, "worker", env={**ENV, **env})
+    assert done.returncode == 2, done.stdout
+    assert re.search(LINE % ("CRITICAL", "worker_pool is 'gevent', .*-P prefork"), done.stdout,
+                     re.MULTILINE), done.stdout
+    running = app("-P", "prefork", env=env)
+    assert call("add", 2, 3) == 5
+    assert "worker_pool" not in running.read_log()
+
+
+def test_misspelt_setting_is_named(app: Callable[..., Worker]) -> None:
+    running = app("--set", "task_acks_lat=1")
+    running.wait_log(LINE % ("WARNING", "task_acks_lat is not a setting of Celery .*"
+                             "do you mean task_acks_late"))
+
+
+def test_import_in_the_children_may_take_its_time(app: Callable[..., Worker],
+                                                  call: Callable[..., Any]) -> None:
+    """Longer than a child's start may take otherwise."""
+    running = app("--no-preload", "--set", "worker_proc_alive_timeout=1", concurrency=1,
+                  env={"CLI_APP_IMPORT": "2"})
+    assert call("add", 2, 3) == 5
+    assert "was not ready" not in running.read_log()
+
+
+def test_module_of_the_working_folder_is_found_late(app: Callable[..., Worker], tmp_path: Path,
+                                                    call: Callable[..., Any]) -> None:
+    (tmp_path / "found_late.py").write_text("NAME = 'found'\n")
+    app("--workdir", str(tmp_path))
+    assert call("late") == "found"
+
+
+def test_task_that_ends_its_process_is_told_with_its_status(app: Callable[..., Worker],
+                                                            client: Celery) -> None:
+    running = app("-c", "1")
+    for _ in range(10):
+        client.send_task("cli_app.leave", (3,), queue="first")
+    running.wait_log(r"(?s)(exited with 'exitcode 3'.*){10}", 30)
+    assert "SIGKILL" not in running.read_log()
+
+
 def test_global_options_reach_the_app(app: Callable[..., Worker], call: Callable[..., Any],
                                       tmp_path: Path) -> None:
     app("--workdir", str(tmp_path), "--skip-checks", "--loader", "celery.loaders.default:Loader")
@@ -318,6 +361,7 @@ def test_app_is_told_of_the_end(app: Callable[..., Worker], tmp_path: Path, numb
     running = app("-n", "me@here", env={"CLI_APP_FILE": str(told)})
     running.signal(number)
     assert running.wait(10) == status
+    assert ("Hitting Ctrl+C again" in running.read_log()) == (number == signal.SIGINT)
     assert told.read_text() == f"me@here {words}\n"
 
 

@@ -200,6 +200,40 @@ def custom():
     pass
 
 
+@app.task(bind=True, base=Custom, soft_time_limit=1)
+def custom_end(self, how):
+    if how == "sleep":
+        note("sleeping")
+        time.sleep(30)
+    if how == "retry":
+        raise self.retry(countdown=100)
+    if how == "terminate":
+        raise Terminated(15)
+    raise ValueError(how)
+
+
+class EagerRequest(Request):
+    """Is told of everything, and fails at the end."""
+
+    def on_accepted(self, pid, time_accepted):
+        super().on_accepted(pid, time_accepted)
+        note("on_accepted", self.id, pid, time.monotonic() - time_accepted < 5)
+
+    def on_success(self, failed__retval__runtime, **kwargs):
+        super().on_success(failed__retval__runtime, **kwargs)
+        note("on_success", failed__retval__runtime[:2])
+        raise KeyError("from on_success")
+
+
+@app.task
+def eager(value):
+    note("running")
+    return value
+
+
+eager.Request = EagerRequest
+
+
 @app.task(acks_late=True, reject_on_worker_lost=True, acks_on_failure_or_timeout=False)
 def careful():
     pass
@@ -247,6 +281,22 @@ def process():
 
 @app.task
 def leave(status):
+    sys.exit(status)
+
+
+class SlowOutput:
+    """Takes its time to be flushed."""
+
+    def write(self, text):
+        pass
+
+    def flush(self):
+        time.sleep(0.3)
+
+
+@app.task
+def leave_slowly(status):
+    sys.stdout = SlowOutput()
     sys.exit(status)
 
 

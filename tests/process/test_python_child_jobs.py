@@ -260,7 +260,21 @@ def test_request_is_what_celerys_worker_makes(runtime: Runtime, kid: Kid) -> Non
             "chain": None, "root_id": kid.id,
             "delivery_info": {"exchange": "e", "routing_key": "r", "redelivered": True,
                               "priority": 3}}
-    assert fields["properties"]["content_type"] == "application/json"
+    headers = fields["properties"].pop("application_headers")
+    assert fields["properties"] == {
+        "content_type": "application/json", "content_encoding": "utf-8", "priority": 3,
+        "correlation_id": kid.id, "reply_to": "replies"}
+    assert (headers["id"], headers["argsrepr"], headers["mine"]) == (kid.id, "()", "yes")
+    assert "hostname" not in headers and "delivery_info" not in headers
+
+
+def test_request_has_no_properties_that_the_message_has_not(runtime: Runtime, kid: Kid) -> None:
+    kid.run("request", properties={"priority": None, "delivery_mode": 2})
+    stored = runtime.stored(kid.id)
+    assert stored is not None
+    properties = stored["result"]["properties"]
+    assert "reply_to" not in properties and "priority" not in properties
+    assert properties["delivery_mode"] == 2 and stored["result"]["reply_to"] is None
 
 
 def test_count_of_lost_processes_is_not_the_tasks(runtime: Runtime, kid: Kid) -> None:
@@ -285,6 +299,36 @@ def test_text_with_lone_surrogates_leaves_as_utf_8(kid: Kid) -> None:
     report = kid.run("fail", "\udcff\ud800").report
     assert report["state"] == "FAILURE"
     report["traceback"].encode()
+
+
+# --- requests of the app's own ---
+
+@pytest.mark.parametrize("how, state, told", [
+    ("fail", "FAILURE", ["on_failure ValueError"]),
+    ("retry", "RETRY", ["on_failure Retry"]),
+    ("terminate", "IGNORED", [])])
+def test_request_of_the_app_is_told_of_a_failure(tmp_path: Path, broker_url: str, how: str,
+                                                 state: str, told: list[str]) -> None:
+    with Runtime(tmp_path, broker_url=broker_url) as runtime:
+        kid = runtime.kid()
+        assert kid.run("custom_end", how).state == state
+        assert [note for note in runtime.notes() if note.startswith("on_")] == told
+        assert [note for note in runtime.notes() if note.startswith("task_failure")] == \
+            {"fail": ["task_failure python_child_app.custom_end ValueError ['fail']"],
+             "terminate": ["task_failure python_child_app.custom_end Terminated ['terminate']"],
+             "retry": []}[how]
+        stored = runtime.stored(kid.id)
+        assert stored is not None
+        assert stored["status"] == {"IGNORED": "REVOKED"}.get(state, state)
+
+
+def test_request_of_the_app_is_told_of_the_rest(runtime: Runtime, kid: Kid) -> None:
+    before = len(runtime.notes())
+    assert kid.run("eager", "x").report["result"] == "'x'"
+    assert runtime.notes()[before:] == [f"on_accepted {kid.id} {kid.pid} True", "running",
+                                        "on_success (0, \"'x'\")"]
+    runtime.wait_log(f"The request class of task python_child_app.eager[{kid.id}] has failed")
+    assert kid.run("add", 2, 3).report["result"] == "5"
 
 
 # --- frames ---

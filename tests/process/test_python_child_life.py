@@ -131,6 +131,29 @@ def test_task_may_end_its_child(runtime: Runtime, task: str, args: list[object],
     assert f"process_shutdown {kid.pid} {status}" in runtime.notes()
 
 
+def test_end_of_the_socket_is_the_end_of_the_process(runtime: Runtime) -> None:
+    """Who kills a child at the end of its socket, as the main process does, learns its status."""
+    kid = runtime.kid()
+    kid.send_job("leave_slowly", 3)
+    assert kid.read() is None
+    os.kill(kid.pid, signal.SIGKILL)
+    assert status_of(runtime, kid) == 3
+
+
+@pytest.mark.parametrize("option, jobs, told", [
+    ("--max-tasks-per-child=2", 2, 155), ("--max-tasks-per-child=2", 1, 0),
+    ("--max-memory-per-child=1000", 1, 155), ("--max-memory-per-child=100000000", 1, 0)])
+def test_worn_out_child_is_told_as_celerys(tmp_path: Path, option: str, jobs: int,
+                                           told: int) -> None:
+    with Runtime(tmp_path, option) as runtime:
+        kid = runtime.kid()
+        for _ in range(jobs):
+            kid.run("noop")
+        kid.send(LEAVE)
+        assert status_of(runtime, kid) == 0
+        assert f"process_shutdown {kid.pid} {told}" in runtime.notes()
+
+
 # --- signals and parents ---
 
 def test_signals_for_the_group_do_not_reach_tasks(kid: Kid) -> None:

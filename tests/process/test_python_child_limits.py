@@ -48,6 +48,19 @@ def test_task_is_told_of_its_limit(runtime: Runtime, kid: Kid) -> None:
                                 "exc_module": "billiard.exceptions"}
 
 
+def test_request_of_the_app_is_told_of_the_limit(runtime: Runtime, kid: Kid) -> None:
+    begin(runtime, kid, "custom_end", "sleep", soft=1.0)
+    time.sleep(1)
+    kid.soft_limit()
+    assert kid.result(5).report["exception"] == "SoftTimeLimitExceeded()"
+    assert runtime.notes()[-3:] == [
+        "task_failure python_child_app.custom_end SoftTimeLimitExceeded ['sleep']",
+        "on_timeout True 1", "on_failure SoftTimeLimitExceeded"]
+    assert kid.run("custom_end", "fail").state == "FAILURE"
+    assert runtime.notes()[-2:] == ["task_failure python_child_app.custom_end ValueError ['fail']",
+                                    "on_failure ValueError"]
+
+
 def test_signal_of_a_job_that_has_ended_spares_the_next(runtime: Runtime, kid: Kid) -> None:
     """A stale signal comes early in the next job, which therefore must not take it for its own."""
     begin(runtime, kid, "sleep", 0.3, soft=10)

@@ -110,6 +110,20 @@ def test_apps_see_the_command_line_of_celery(tmp_path: Path) -> None:
                 ) in runtime.read_log()
 
 
+@pytest.mark.parametrize("greenlets, stack", [(False, "_FastLocalStack"), (True, "_LocalStack")])
+def test_celery_takes_fast_locals_where_there_are_no_greenlets(
+        tmp_path: Path, greenlets: bool, stack: str) -> None:
+    if greenlets:
+        write_files(tmp_path, gevent="")
+    write_files(tmp_path, proj=app_text() + """
+    import os
+    from celery.utils.threads import LocalStack
+    app.task(add, name=f"{LocalStack.__name__}.{os.environ.get('USE_FAST_LOCALS')}")
+""")
+    assert f"{stack}.None" in tasks("proj", tmp_path,
+                                    environment={"PYTHONPATH": str(tmp_path)})
+
+
 def test_a_django_project_is_set_up(tmp_path: Path) -> None:
     if importlib.util.find_spec("django") is None:
         pytest.skip("Django is not installed")
@@ -188,6 +202,24 @@ def test_an_error_of_the_app_comes_with_its_traceback(tmp_path: Path, statement:
     assert text.splitlines()[-1].startswith(last)
     assert "/celeriac/" not in text.replace(str(tmp_path), "")
     assert "find_app" not in text or statement.startswith("x = =")
+
+
+def test_the_working_folder_is_searched_last(tmp_path: Path) -> None:
+    """While the app is imported, first."""
+    other = tmp_path / "other"
+    write_files(tmp_path, proj=app_text() + """
+    import sys, where
+    print(where.NAME, sys.path.index(%r), file=sys.__stderr__)
+    from celery.signals import worker_ready
+    @worker_ready.connect
+    def ready(**kwargs):
+        print(sys.path[-1], file=sys.__stderr__)
+""" % str(tmp_path), where="NAME = 'ours'")
+    write_files(tmp_path, {"other/where": "NAME = 'theirs'"})
+    with Python("proj", tmp_path, environment={"PYTHONPATH": str(other)}) as runtime:
+        runtime.signal("worker_ready")
+        runtime.wait_log(f"{tmp_path}\n")
+        assert "ours 0\n" in runtime.read_log()
 
 
 def test_an_error_of_a_task_module_comes_with_its_traceback(tmp_path: Path) -> None:

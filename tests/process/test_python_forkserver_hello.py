@@ -234,8 +234,21 @@ def test_the_broker_is_a_list_of_urls(tmp_path: Path, settings: dict[str, Any], 
 def test_reading_and_writing_may_have_brokers_of_their_own(tmp_path: Path) -> None:
     settings = configured(tmp_path, broker_read_url="amqp://r", broker_write_url="amqp://w")
     assert settings["broker_url"] == "amqp://guest:guest@r:5672/%2F"
-    assert settings["broker_write_url"] == "amqp://guest:guest@w:5672/%2F"
-    assert "broker_write_url" not in configured(tmp_path, broker_url="amqp://r")
+    assert "broker_write_url" not in settings
+
+
+@pytest.mark.parametrize("pool, name", [
+    ("prefork", "prefork"), ("processes", "prefork"), ("gevent", "gevent"),
+    ("celery.concurrency.prefork:TaskPool", "prefork"), ("proj:Mine", "proj:Mine")])
+def test_the_pool_is_told(tmp_path: Path, pool: str, name: str) -> None:
+    assert configured(tmp_path, worker_pool=pool)["worker_pool"] == name
+
+
+def test_a_pool_may_be_a_class(tmp_path: Path) -> None:
+    assert hello(tmp_path, """
+from celery.concurrency import prefork, solo
+app.conf.worker_pool = solo.TaskPool
+""").settings["worker_pool"] == "celery.concurrency.solo.TaskPool"
 
 
 def test_the_option_for_the_broker_comes_before_the_app(tmp_path: Path) -> None:
@@ -335,6 +348,9 @@ def test_queues_are_selected_and_excluded(tmp_path: Path) -> None:
 @pytest.mark.parametrize("settings,backend,results", [
     ({}, "disabled://", "disabled://"),
     ({"result_backend": "rpc://"}, "rpc://", "rpc://"),
+    ({"result_backend": "rpc://", "broker_write_url": "amqp://w"}, "disabled://", "rpc://"),
+    ({"result_backend": "rpc://", "broker_url": "amqp://a;amqp://b;amqp://c;amqp://d",
+      "broker_failover_strategy": "shuffle"}, "rpc://", "rpc://"),
     ({"result_backend": "rpc://", "result_serializer": "msgpack"}, "rpc://", "rpc://"),
     ({"result_backend": "rpc://", "result_serializer": "pickle"}, "disabled://", "rpc://"),
     ({"result_backend": "file:///tmp"}, "disabled://", "file:///tmp"),

@@ -65,6 +65,29 @@ def test_without_preload_every_child_imports_the_app(tmp_path: Path) -> None:
         assert runtime.leave() == 0
 
 
+def test_without_preload_a_start_may_take_as_long_as_the_import(tmp_path: Path) -> None:
+    for text, least, most in (("", 60, 60), ("app.conf.worker_proc_alive_timeout = 70", 70, 70),
+                              ("import time; time.sleep(7)", 70, 90)):
+        write_app(tmp_path, text)
+        with Python("proj", tmp_path, "--no-preload") as runtime:
+            assert least <= runtime.description["start_timeout"] <= most
+    with Python("proj", tmp_path) as runtime:
+        assert "start_timeout" not in runtime.description
+
+
+def test_without_preload_a_child_does_not_warn_again_of_root(tmp_path: Path) -> None:
+    write_app(tmp_path, """
+os.getuid = os.geteuid = lambda: 0
+import warnings
+warnings.warn("of the app")
+""")
+    with Python("proj", tmp_path, "--no-preload") as runtime:
+        runtime.spawn(1)
+        log = runtime.read_log()
+        assert log.count("SecurityWarning: You're running the worker") == 1
+        assert log.count("UserWarning: of the app") == 2
+
+
 def test_without_preload_signals_are_delivered_all_the_same(tmp_path: Path) -> None:
     write_app(tmp_path, IMPORTS + """
 from celery.signals import worker_ready, worker_shutdown

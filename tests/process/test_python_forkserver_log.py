@@ -25,7 +25,12 @@ def hello(folder: Path, text: str, *options: str) -> Python:
 # --- warnings ---
 
 @pytest.mark.parametrize("text,warning", [
-    ("app.conf.worker_pool = 'solo'", "the setting worker_pool"),
+    ("app.conf.task_default_rate_limit = '1/s'\n@app.task\ndef one(): pass",
+     "task_default_rate_limit has no effect"),
+    ("@app.task(rate_limit='1/m')\ndef one(): pass", "the rate_limit of proj.one has no effect"),
+    ("def one(): pass\nfor i in range(8): app.task(name=f't{i}', rate_limit=9)(one)",
+     "the rate_limit of t0, t1, t2, t3, t4 and 3 more tasks has no effect"),
+    ("app.conf.worker_send_task_events = True", "worker_send_task_events has no effect"),
     ("app.conf.worker_consumer = 'proj:Mine'", "the setting worker_consumer"),
     ("app.conf.worker_timer = 'proj:Mine'", "the setting worker_timer"),
     ("app.conf.worker_autoscaler = 'proj:Mine'", "the setting worker_autoscaler"),
@@ -46,10 +51,22 @@ def test_what_celeriac_does_not_do_is_named_once(tmp_path: Path, text: str, warn
     assert log.count(": WARNING/MainProcess] ") == 1
 
 
+def test_settings_that_do_not_exist_are_named(tmp_path: Path) -> None:
+    options = [f"--setting={name}=1" for name in (
+        "task_acks_lat", "colour", "worker_lost_max_deliveries", "beat_max_loop_interval")]
+    log = hello(tmp_path, "", *options).read_log()
+    assert log.count(": WARNING/MainProcess] ") == 2
+    assert "colour is not a setting of Celery and has no effect\n" in log
+    assert "task_acks_lat is not a setting of Celery and has no effect: do you mean " \
+        "task_acks_late?" in log
+
+
 def test_an_ordinary_app_gets_no_warning(tmp_path: Path) -> None:
     log = hello(tmp_path, """
 app.conf.beat_schedule = {"x": {"task": "y", "schedule": 1}}
 app.conf.broker_transport_options = {"confirm_publish": True}
+app.conf.worker_disable_rate_limits = True
+app.conf.task_default_rate_limit = 3
 """).read_log()
     assert "WARNING/MainProcess" not in log
 
@@ -76,17 +93,17 @@ def early(**kwargs):
 
 
 def test_the_log_goes_to_the_file_that_celery_would_write(tmp_path: Path) -> None:
-    hello(tmp_path, "app.conf.worker_pool = 'solo'", "--logfile", str(tmp_path / "%n-%h%I.log"))
-    assert "the setting worker_pool" in (tmp_path / "celery-test.log").read_text()
+    hello(tmp_path, "app.conf.worker_timer = 'solo'", "--logfile", str(tmp_path / "%n-%h%I.log"))
+    assert "the setting worker_timer" in (tmp_path / "celery-test.log").read_text()
 
 
 def test_an_app_may_set_up_its_log_itself(tmp_path: Path) -> None:
     log = hello(tmp_path, """
 from celery.signals import setup_logging
 import logging
-app.conf.worker_pool = "solo"
+app.conf.worker_timer = "solo"
 @setup_logging.connect
 def mine(**kwargs):
     logging.basicConfig(format="MINE %(message)s")
 """).read_log()
-    assert "MINE celeriac does not support the setting worker_pool" in log
+    assert "MINE celeriac does not support the setting worker_timer" in log

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -189,7 +188,13 @@ def second(**kwargs):
     assert "ERROR/MainProcess]" in log and f"{error.partition('(')[0]}: mine" in log
 
 
+@pytest.mark.parametrize("body", [b"no json", b"[1, 2]", b"7"])
+def test_a_message_that_cannot_be_read_has_not_been_received(tmp_path: Path, body: bytes) -> None:
+    log, = delivered(tmp_path, RECEIVED, "task_received", **{**task_signal(), "body": body})
+    assert "/MainProcess]" not in log
+
+
 def test_a_signal_that_cannot_be_delivered_is_logged(tmp_path: Path) -> None:
-    log, = delivered(tmp_path, RECEIVED, "task_received",
-                     **{**task_signal(), "body": base64.b64encode(b"no json")})
+    log, = delivered(tmp_path, RECEIVED + "add.Request = 'proj:NoSuch'\n", "task_received",
+                     **task_signal())
     assert "Signal task_received cannot be delivered" in log

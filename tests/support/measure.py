@@ -25,7 +25,7 @@ from support.worker import BaseWorker
 WARM_UP_SHARE = 20
 WARM_UP_ANSWERS = 16
 STRAGGLERS = 8
-RUN_SECONDS = 300.0
+RUN_SECONDS = 60.0
 START_SECONDS = 60.0
 # Results that nobody reads: of those in a queue, the newest are kept.
 SINK = "measure.results"
@@ -164,9 +164,12 @@ def throughput(client: Client, queue: str, worker: BaseWorker, count: int, load:
     total = count // WARM_UP_SHARE + WARM_UP_ANSWERS + count + 1
     client.wait_ready(queue, total, 60)
     with worker.launched():
-        answers.wait(warm, RUN_SECONDS)
-        cpu = worker.cpu_seconds()
-        answers.wait([last], RUN_SECONDS)
+        try:
+            answers.wait(warm, RUN_SECONDS)
+            cpu = worker.cpu_seconds()
+            answers.wait([last], RUN_SECONDS)
+        except Timeout as error:
+            raise Timeout(f"{error} from {' '.join(worker.argv)}\n{worker.read_log()}") from None
         cpu = worker.cpu_seconds() - cpu
         pss = worker.pss_bytes()
     _require_done(client, queue, worker)

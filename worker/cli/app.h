@@ -38,6 +38,7 @@ struct app {
     size_t url_count;
     const struct serializer *accepted[SETTING_LIST_MAX + 1];
     const struct serializer *result_serializer;
+    double start_timeout;   /* seconds that a child may take: HELLO's, or the setting's */
     bool records;           /* HELLO's: the runtime decides about serializers and results */
     char backend_url[1024]; /* for what the main process stores itself */
     char nodename[APP_NAME_SIZE];

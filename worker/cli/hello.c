@@ -11,6 +11,8 @@
 #include "worker/cli/cpus.h"
 #include "worker/cli/version.h"
 
+enum { START_SECONDS_MAX = 86400 };
+
 static int refuse(char error[APP_ERROR_SIZE], const char *text)
 {
     snprintf(error, APP_ERROR_SIZE, "%s", text);
@@ -142,12 +144,22 @@ static int read_records(struct app *app, const msgpack_object *description,
     return 0;
 }
 
+static void read_start_timeout(struct app *app, const msgpack_object *description)
+{
+    double seconds;
+    app->start_timeout = app->settings.worker_proc_alive_timeout;
+    if (value_as_double(value_get(description, "start_timeout"), &seconds) && seconds > 0 &&
+        seconds <= START_SECONDS_MAX)
+        app->start_timeout = seconds;
+}
+
 static int read_hello(struct app *app, const msgpack_object *description,
                       char error[APP_ERROR_SIZE])
 {
     if (read_settings(app, value_get(description, "settings"), error) != 0 ||
         check_numbers(app, error) != 0 || check_urls(app, error) != 0)
         return -1;
+    read_start_timeout(app, description);
     app->records = false;
     value_as_bool(value_get(description, "records"), &app->records);
     int rc = app->records ? read_records(app, description, error) : check_own(app, error);
@@ -215,9 +227,9 @@ static struct pool_config pool_config_of(const struct app *app)
         .concurrency = app->concurrency,
         .max_tasks_per_child = (unsigned)app->settings.worker_max_tasks_per_child,
         .max_memory_per_child = (uint64_t)app->settings.worker_max_memory_per_child,
-        .start_timeout = app->settings.worker_proc_alive_timeout,
+        .start_timeout = app->start_timeout,
         .kill_timeout = 1,
-        .leave_timeout = 10,
+        .leave_timeout = 5,
     };
 }
 
@@ -254,7 +266,8 @@ static void log_warnings(const struct app *app)
 {
     for (size_t i = 0; i < app->options.warning_count; i++)
         log_warning("%s", app->options.warnings[i]);
-    settings_warn_unknown(&app->settings, app->kind->apps_have_settings, on_warning, NULL);
+    if (!app->kind->apps_have_settings)
+        settings_warn_unknown(&app->settings, on_warning, NULL);
 }
 
 int hello_accept(struct app *app, const msgpack_object *description, char error[APP_ERROR_SIZE])

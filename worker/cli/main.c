@@ -72,6 +72,8 @@ static void stop(struct app *app, int number)
         app->stop_signal = number;
         app->stop_at = now;
     }
+    if (number == SIGINT && !cold)
+        printf("\nworker: Hitting Ctrl+C again will terminate all running tasks!\n");
     printf("\nworker: %s shutdown (MainProcess)\n", cold ? "Cold" : "Warm");
     fflush(stdout);
     tell_app(app, number, cold);
@@ -142,7 +144,7 @@ static int run(struct app *app)
         .argv = app->runtime.argv,
         .load_timeout = LOAD_SECONDS,
         .kill_timeout = 1,
-        .leave_timeout = 10,
+        .leave_timeout = 5,
     };
     uv_loop_init(&app->loop);
     start_signals(app);

@@ -328,7 +328,7 @@ static bool is_celerys(const char *name)
     return false;
 }
 
-void settings_warn_unknown(const struct settings *settings, bool runtime_knows,
+void settings_warn_unknown(const struct settings *settings,
                            void (*warn)(void *context, const char *text), void *context)
 {
     for (size_t i = 0; i < settings->overrides.count; i++) {
@@ -337,11 +337,10 @@ void settings_warn_unknown(const struct settings *settings, bool runtime_knows,
         if (!override_split(settings->overrides.items[i].text, &parts) ||
             index_of(parts.name) < ARRAY_LEN(table))
             continue;
-        bool celerys = is_celerys(parts.name);
         snprintf(text, sizeof(text), "%s %s and has no effect", parts.name,
-                 celerys ? "is not supported by celeriac" : "is not a setting of Celery");
-        if (!celerys || !runtime_knows)
-            warn(context, text);
+                 is_celerys(parts.name) ? "is not supported by celeriac"
+                                        : "is not a setting of Celery");
+        warn(context, text);
     }
 }
 

@@ -92,9 +92,9 @@ MUST_CHECK enum settings_answer settings_override(struct settings *settings,
 enum setting_source settings_source(const struct settings *settings, const char *name);
 /* The text that gave it; likewise. */
 const char *settings_text(const struct settings *settings, const char *name);
-/* Calls `warn` for each override that has no effect: not in the table, and unknown to the runtime
- * too, which may know all that Celery has (`runtime_knows`). */
-void settings_warn_unknown(const struct settings *settings, bool runtime_knows,
+/* Calls `warn` for each override that is not in the table, and so has no effect with a runtime that
+ * takes no settings. */
+void settings_warn_unknown(const struct settings *settings,
                            void (*warn)(void *context, const char *text), void *context);
 
 /* Reads the section [celery] of an INI file. 0, or -1 with `message` (file and line). */

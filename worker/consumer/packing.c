@@ -87,21 +87,26 @@ static void put_headers(msgpack_packer *packer, const struct request *request)
         msgpack_pack_map(packer, 0);
 }
 
-static void put_if_set(msgpack_packer *packer, const char *key, struct text text)
-{
-    if (text.data != NULL)
-        put_text(packer, key, text);
-}
-
 /* The first five are always there, for a runtime to rely on; the others as in the message. */
 static void put_properties(msgpack_packer *packer, const struct request *request)
 {
     const struct broker_delivery *delivery = request->delivery;
+    const struct {
+        const char *name;
+        struct text text;
+    } rare[] = {
+        {"expiration", delivery->expiration},
+        {"message_id", delivery->message_id},
+        {"type", delivery->type},
+        {"user_id", delivery->user_id},
+        {"app_id", delivery->app_id},
+    };
     bool has_mode = delivery->delivery_mode > 0;
-    bool has_expiration = delivery->expiration.data != NULL;
-    bool has_message_id = delivery->message_id.data != NULL;
+    uint32_t count = 5U + has_mode;
+    for (size_t i = 0; i < ARRAY_LEN(rare); i++)
+        count += rare[i].text.data != NULL;
     pack_string(packer, "properties");
-    msgpack_pack_map(packer, 5U + has_mode + has_expiration + has_message_id);
+    msgpack_pack_map(packer, count);
     put_text(packer, "content_type", request->message.content_type);
     put_text(packer, "content_encoding", request->message.content_encoding);
     put_text(packer, "correlation_id", delivery->correlation_id);
@@ -111,8 +116,10 @@ static void put_properties(msgpack_packer *packer, const struct request *request
         pack_string(packer, "delivery_mode");
         msgpack_pack_int(packer, delivery->delivery_mode);
     }
-    put_if_set(packer, "expiration", delivery->expiration);
-    put_if_set(packer, "message_id", delivery->message_id);
+    for (size_t i = 0; i < ARRAY_LEN(rare); i++) {
+        if (rare[i].text.data != NULL)
+            put_text(packer, rare[i].name, rare[i].text);
+    }
 }
 
 /* A task that was lost has run before, although the copy that counts its losses is a new message.

@@ -30,10 +30,13 @@ CONFIGURATIONS = {
                          env={"PARITY_SIGNALS": "few"}),
     "extended": Configuration("Extended", app=f"{APP}.celery:app", concurrency=2),
     "pickle": Configuration("Pickle", app=f"{APP}.celery:app", killed=True),
-    "custom": Configuration("Custom", backend="", concurrency=2),
+    "custom": Configuration("Custom", backend="", concurrency=2,
+                            env={"PARITY_SIGNALS": "logging"}),
     # Celery's pool does not always end after it has lost processes.
     "limits": Configuration("Plain", concurrency=6, killed=True),
     # celeriac's defaults, against Celery with the settings that are these.
-    "late": Configuration("Late", celeriac_args=(), args=("--time-limit", "30"), concurrency=3),
+    "late": Configuration("Late", celeriac_args=(), concurrency=3,
+                          args=("--time-limit", "30", "-f", "%n-%I.log")),
     "recycle": Configuration("Plain", args=("--max-tasks-per-child", "2"), concurrency=1),
+    "memory": Configuration("Plain", args=("--max-memory-per-child", "250000"), concurrency=1),
 }

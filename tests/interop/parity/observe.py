@@ -14,90 +14,22 @@ import msgpack
 import yaml
 from kombu.compression import decompress
 
+from interop.parity.chance import UUID, Names
 from interop.parity.side import Side
 
-UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-LABEL_SIZE = 80
-# What Celery's main process logs of a task that is lost, late or expired, and may log twice. Under
-# celeriac a child does, as it knows the task's own backend and classes.
-RECORDED = "Task handler raised error|Chord '.*' raised|Hard time limit"
-RECORDED_EVENTS = ("before_task_publish", "after_task_publish", "task_revoked", "task_failure")
+# What celeriac lets a child do, and Celery's main process does itself.
+RECORDED_EVENTS = ("before_task_publish", "after_task_publish", "task_revoked", "task_failure",
+                   "Request.on_failure", "Request.on_timeout")
 # Lines that only one of the two has: of the pool's own life.
 POOL_LIFE = re.compile(r"lost its process|Process 'ForkPoolWorker-N' pid:<pid> exited|"
-                       r"Pool process <|MaybeEncodingError|Process ForkPoolWorker-N|billiard/|worker: Warm shutdown|"
-                       r"worker: Cold shutdown|leaving$")
-# By chance: what is replaced in every text.
-CHANCE = (
-    (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d([.,]\d+)?"), "<time>"),
-    (re.compile(r"ForkPoolWorker-\d+"), "ForkPoolWorker-N"),
-    (re.compile(r"gen\d+@[\w.-]+"), "<origin>"),
-    (re.compile(r"in [\d.e-]+s\b"), "in <seconds>s"),
-    (re.compile(r"\b0x[0-9a-f]{6,}"), "0x<address>"),
-    (re.compile(r"/\S*celeriac-parity-\w+-\w+"), "<folder>"),
-    (re.compile(r"amqp://[^\s/]*/\w+"), "<broker>"),
-    (re.compile(r"redis://[^\s/]*/\d+"), "<redis>"),
-    (re.compile(r"(delivery_tag|consumer_tag)': '?\w+'?"), r"\1"),
-    (re.compile(r"Previous line repeated \d+ more"), "Previous line repeated many more"),
-    (re.compile(rf"ERROR(/|\|)(MainProcess|ForkPoolWorker-N)(.*({RECORDED}))"),
-     r"ERROR\1<recorder>\3"),
-    # How a message is bad is told in other words.
-    (re.compile(r"(Received unregistered task of type '[^']*'|Can't decode message body: \w+|"
-                r"Received and deleted unknown message).*", re.DOTALL), r"\1"),
-    # Nothing is being handled when a child records what became of a task.
-    (re.compile(r"Traceback \(most recent call last\):\n"
-                r"billiard\.exceptions\.(WorkerLostError|TimeLimitExceeded).*\n\n"
-                r"During handling of the above exception, another exception occurred:\n\n"), ""),
-    # Celery's text of an exception that has none holds the whole stack.
-    (re.compile(r"(<Unrepresentable <class '[^']*'>: \w+\([^)]*\)).*", re.DOTALL), r"\1"),
-    (re.compile(r" Job: \d+\b"), ""),
-    (re.compile(r"\bpid[:=] ?\d+"), "pid:<pid>"),
-    (re.compile(r"datetime\.datetime\([^)]*\)+"), "<time>"),
-)
-NUMBERS = {"pid": "<pid>", "worker_pid": "<pid>", "timestamp": "<time>", "expiration": "<ms>"}
-# Frames of a traceback that are not the app's own, with their source lines.
-FOREIGN_FRAME = re.compile(r'^  File "(?!.*interop/parity)[^"\n]*", line \d+, in .*\n(    .*\n)*', re.MULTILINE)
+                       r"Pool process <|Process ForkPoolWorker-N|MaybeEncodingError|leaving$|"
+                       r"child process exiting after exceeding memory limit|it is replaced$|"
+                       r"celeriac does not limit rates yet|parity@\S+ celeriac v")
 # One log entry: its first line has a stamp or one of our formats in front, or was just printed.
 LOG_START = re.compile(
-    r"^(\[\d{4}-\d\d-\d\d |main\||task\||worker: |"
+    r"^(\[\d{4}-\d\d-\d\d |main\||task\||own\||worker: |parity@\S+ celeriac v|"
     r"(printed by|two lines by|second of|error by|written by|real output of) |"
     r"leaving$)", re.MULTILINE)
-
-
-class Names:
-    """Turns ids into what they are ids of."""
-
-    def __init__(self) -> None:
-        self._labels: dict[str, str] = {}
-
-    def learn(self, headers: dict[str, Any]) -> None:
-        """A task message was seen."""
-        task = str(headers.get("task")).replace("interop.parity.app.", "")
-        arguments = f"{headers.get('argsrepr')}{headers.get('kwargsrepr')}"
-        label = UUID.sub("<id>", f"{task}{arguments}")[:LABEL_SIZE]
-        self._labels.setdefault(str(headers.get("id")), f"<{label}>")
-
-    def text(self, text: str) -> str:
-        """A text without what is by chance."""
-        text = UUID.sub(lambda match: self._labels.get(match[0], "<id>"), text)
-        text = FOREIGN_FRAME.sub("", text)
-        for pattern, replacement in CHANCE:
-            text = pattern.sub(replacement, text)
-        return text
-
-    def clean(self, value: Any) -> Any:
-        """Any value without what is by chance."""
-        if isinstance(value, str):
-            return self.text(value)
-        if isinstance(value, bytes):
-            return self.text(value.decode("latin-1"))
-        if isinstance(value, dict):
-            return {self.text(str(key)): NUMBERS[key] if key in NUMBERS and one else
-                    self.clean(one) for key, one in value.items()}
-        if isinstance(value, (list, tuple)):
-            return [self.clean(one) for one in value]
-        if isinstance(value, (type(None), bool, int, float)):
-            return value
-        return self.text(repr(value))
 
 
 def decode(body: bytes, content_type: str, compression: str = "") -> Any:
@@ -108,10 +40,9 @@ def decode(body: bytes, content_type: str, compression: str = "") -> Any:
         "application/json": lambda: json.loads(body),
         "application/x-msgpack": lambda: msgpack.unpackb(body, raw=False),
         "application/x-yaml": lambda: yaml.safe_load(body),
-        # Unpickling would need the app.
-        "application/x-python-serialize": lambda: [
-            argument for _, argument, _ in pickletools.genops(body)
-            if isinstance(argument, (str, int, float))],
+        # Unpickling would need the app; the order is that of dictionaries.
+        "application/x-python-serialize": lambda: {
+            argument for _, argument, _ in pickletools.genops(body) if isinstance(argument, str)},
     }
     try:
         return kinds[content_type]()
@@ -174,7 +105,8 @@ class Observations:
         if case:
             found["returned"] = self._names.clean(self._side.answers.get(case))
         else:
-            found |= {"status": self._side.status, "left": self._side.left}
+            found |= {"status": self._side.status, "left": self._side.left,
+                      "log files": sorted(self._side.logs)}
         return found
 
     def _own_messages(self) -> None:
@@ -230,9 +162,9 @@ class Observations:
                            for key, sequence in sequences.items())
 
     def _log(self) -> dict[str, list[Any]]:
-        starts = [match.start() for match in LOG_START.finditer(self._side.log)]
-        entries = [self._side.log[start:end].rstrip("\n")
-                   for start, end in zip(starts, [*starts[1:], len(self._side.log)])]
+        """Entries with the file they are in."""
+        entries = [f"{re.sub('[0-9]+', 'N', name)}: {entry}"
+                   for name, log in self._side.logs.items() for entry in _entries(log)]
         groups = self._group((self._owner(*UUID.findall(entry)), entry) for entry in entries)
         return {owner: _comparable(found, bool(owner)) for owner, found in groups.items()}
 
@@ -251,6 +183,11 @@ class Observations:
         return self._group(
             (self._owner(one.headers.get("id"), one.properties.get("correlation_id")), about(one))
             for one in self._side.dead)
+
+
+def _entries(log: str) -> list[str]:
+    starts = [match.start() for match in LOG_START.finditer(log)]
+    return [log[start:end].rstrip("\n") for start, end in zip(starts, [*starts[1:], len(log)])]
 
 
 def _comparable(entries: list[str], of_task: bool) -> list[str]:

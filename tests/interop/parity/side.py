@@ -14,6 +14,7 @@ from typing import Any, Callable, Iterator
 from urllib.parse import urlsplit
 
 import amqp
+from redis import Redis
 
 from interop.parity.configurations import COMMON, Configuration
 from support.amqp import Client
@@ -23,13 +24,13 @@ from support.worker import SANITIZER_REPORT, TESTS, build_folder
 PYTHON = os.environ.get("CELERIAC_TEST_PYTHON", "/usr/bin/python3")
 GRAVEYARD = "graveyard"
 TAP = "tap"
+OUTPUT = "worker.log"
 READY_SECONDS = 60.0
 CLIENT_SECONDS = 150.0
 QUIET_SECONDS = 10.0
 STOP_SECONDS = 30.0
 # Where RabbitMQ publishes a copy of each message it takes or hands out, once told to.
 TRACE_EXCHANGE = "amq.rabbitmq.trace"
-_BEGIN = time.monotonic()
 
 
 class Side:
@@ -42,13 +43,12 @@ class Side:
         self.cases = cases
         self.failure = ""
         self.answers: dict[str, Any] = {}
-        self.log = ""
+        self.logs: dict[str, str] = {}
         self.records: list[dict[str, Any]] = []
         self.trace: list[amqp.Message] = []
         self.dead: list[amqp.Message] = []
         self.left: dict[str, int] = {}
         self.documents: dict[str, bytes] = {}
-        self.laps: list[str] = []
         self.status: int | None = None
         self._configuration = configuration
         self._broker = broker
@@ -63,13 +63,9 @@ class Side:
                 yield from self._run(tap)
                 self._collect(tap)
         except (Timeout, RuntimeError, OSError, ValueError, amqp.exceptions.AMQPError) as error:
-            self.failure = f"{type(error).__name__}: {error}\n{self._read('worker.log')[-4000:]}"
+            self.failure = f"{type(error).__name__}: {error}\n{self._read(OUTPUT)[-4000:]}"
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
-
-    def lap(self, what: str) -> None:
-        """Remember when something was reached."""
-        self.laps.append(f"{what} {time.monotonic() - _BEGIN:.1f}")
 
     def _prepare(self, tap: Client) -> None:
         tap.declare(TAP)
@@ -77,18 +73,15 @@ class Side:
         tap.declare(GRAVEYARD)
 
     def _run(self, tap: Client) -> Iterator[None]:
-        self.lap("started")
-        worker = Process(self._command(), self._folder / "worker.log", self._environment(),
+        worker = Process(self._command(), self._folder / OUTPUT, self._environment(),
                          self._folder)
         client: Process | None = None
         try:
             yield from _until(lambda: self._ready(worker), READY_SECONDS, "ready worker")
-            self.lap("ready")
             client = Process([PYTHON, "-m", "interop.parity.client", self.name, *self.cases],
                              self._folder / "client.log",
                              self._environment(PARITY_ROLE="client"), self._folder)
             yield from _until(lambda: client.poll() is not None, CLIENT_SECONDS, "end of client")
-            self.lap("client done")
             yield from _until(lambda: not any(self._waiting(tap).values()), QUIET_SECONDS,
                               "empty queues")
             if self._configuration.killed:
@@ -97,7 +90,6 @@ class Side:
                 worker.signal(signal.SIGTERM)
             yield from _until(lambda: worker.poll() is not None, STOP_SECONDS, "end of worker")
             self.status = worker.poll()
-            self.lap("stopped")
         finally:
             worker.kill()
             if client:
@@ -107,7 +99,7 @@ class Side:
         status = worker.poll()
         if status is not None:
             raise RuntimeError(f"the worker ended with status {status}")
-        return " ready." in self._read("worker.log")
+        return any(" ready." in log for log in self._read_logs().values())
 
     def _command(self) -> list[str]:
         one = self._configuration
@@ -123,14 +115,15 @@ class Side:
         backend = {"CELERY_RESULT_BACKEND": self._backend} if self._backend else {}
         return {**os.environ, "PYTHONPATH": str(TESTS), "PYTHONDONTWRITEBYTECODE": "1",
                 "PARITY_FOLDER": str(self._folder), "C_FORCE_ROOT": "yes",
+                "PARITY_WORKER": self.worker,
                 "PARITY_SETTINGS": self._configuration.settings, **self._configuration.env,
                 **({"CELERY_BROKER_URL": self._broker, **backend} if more else {}), **more}
 
     def _collect(self, tap: Client) -> None:
-        self.log = self._read("worker.log")
-        report = SANITIZER_REPORT.search(self.log)
+        self.logs = self._read_logs()
+        report = SANITIZER_REPORT.search(self.logs[OUTPUT])
         if report:
-            raise RuntimeError(f"sanitizer report: {self.log[report.start():][:2000]}")
+            raise RuntimeError(f"sanitizer report: {report.string[report.start():][:2000]}")
         self.answers = self._read_answers()
         self.records = [json.loads(line) for line in self._read("journal").splitlines()]
         self.trace = _drain(tap, TAP)
@@ -141,6 +134,11 @@ class Side:
     def _read(self, name: str) -> str:
         path = self._folder / name
         return path.read_text(errors="replace") if path.exists() else ""
+
+    def _read_logs(self) -> dict[str, str]:
+        """What the worker prints, and its log files."""
+        return {path.name: path.read_text(errors="replace")
+                for path in sorted(self._folder.glob("*.log")) if path.name != "client.log"}
 
     def _read_answers(self) -> dict[str, Any]:
         lines = self._read("client.log").splitlines()
@@ -161,9 +159,8 @@ class Side:
     def _stored(self) -> dict[str, bytes]:
         """What the result backend holds: key to value."""
         if self._configuration.backend == "redis":
-            import redis
             parts = urlsplit(self._backend)
-            with redis.Redis("127.0.0.1", parts.port, int(parts.path[1:])) as client:
+            with Redis("127.0.0.1", parts.port, int(parts.path[1:])) as client:
                 return {key.decode(): client.get(key) if client.type(key) == b"string" else b""
                         for key in client.keys()}
         return {path.name: path.read_bytes() for path in self._folder.glob("celery-*")}
@@ -188,7 +185,8 @@ def _drain(client: Client, queue: str) -> list[amqp.Message]:
 
 def run_all(sides: list[Side], at_once: int) -> None:
     """Run them side by side; programs are started by this thread alone."""
-    waiting, running = list(sides), []
+    waiting = list(sides)
+    running: list[Iterator[None]] = []
     while waiting or running:
         while waiting and len(running) < at_once:
             running.append(waiting.pop(0).steps())

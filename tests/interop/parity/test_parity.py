@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import difflib
 import json
-import os
 import subprocess
-from typing import Any, Iterator
+from typing import Any
 
 import pytest
 
@@ -30,8 +29,6 @@ WORKER = "worker"
 AT_ONCE = 6
 TRACE = "lists:foreach(fun(V) -> rabbit_trace:start(V) end, [%s])."
 LIMIT = 200
-# Says on stdout when each worker was ready, and so on.
-SHOW_TIMES = bool(os.environ.get("CELERIAC_PARITY_TIMES"))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -56,8 +53,7 @@ def _selected(session: pytest.Session) -> dict[str, list[str]]:
 
 
 @pytest.fixture(scope="session")
-def sides(request: pytest.FixtureRequest,
-          rabbitmq: RabbitMQ) -> Iterator[dict[str, list[Side]]]:
+def sides(request: pytest.FixtureRequest, rabbitmq: RabbitMQ) -> dict[str, list[Side]]:
     """Both workers of each configuration, after all the cases."""
     selected = _selected(request.session)
     found: dict[str, list[Side]] = {}
@@ -72,11 +68,7 @@ def sides(request: pytest.FixtureRequest,
                     f"redis://127.0.0.1:{redis.port}/{number}"))
         rabbitmq.ctl("eval", TRACE % ", ".join(f'<<"{vhost}">>' for vhost in vhosts))
         run_all([side for pair in found.values() for side in pair], AT_ONCE)
-    yield found
-    if SHOW_TIMES:
-        for pair in found.values():
-            for side in pair:
-                print(side.worker, side.name, ", ".join(side.laps))
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The app that both workers run; `-A interop.parity.app` finds it in celery.py, as users have it."""
+"""The app that both workers run; `-A interop.parity.app` finds it in celery.py."""

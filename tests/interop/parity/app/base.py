@@ -8,7 +8,7 @@ from typing import Any
 from celery import Task
 from celery.worker.request import Request
 
-from interop.parity.app.journal import note
+from interop.parity.app.journal import folder, note
 
 
 class Remembering(Task):
@@ -83,3 +83,20 @@ class Requested(Task):
     """A task with a request class of its own."""
 
     Request = NotingRequest
+
+
+class AcceptedRequest(Request):
+    """Tells when Celery's main process knows that the task has begun."""
+
+    def on_accepted(self, pid: int, time_accepted: float) -> None:
+        """A child has the task."""
+        super().on_accepted(pid, time_accepted)
+        (folder() / f"accepted-{self.id}").touch()
+
+
+class Leaving(Remembering):
+    """A task that may end its process."""
+
+    Request = AcceptedRequest
+    # Celery may need seconds to see that a process is gone.
+    soft_time_limit = 60

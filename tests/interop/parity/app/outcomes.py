@@ -16,12 +16,11 @@ from uuid import UUID
 from celery import Task, states
 from celery.exceptions import Ignore, Reject
 
-from interop.parity.app.base import Remembering, Requested
+from interop.parity.app.base import Leaving, Remembering, Requested
 from interop.parity.app.celery import app
 from interop.parity.app.journal import folder, note
 
-# Celery's pool runs a task twice if its process ends before the pool has read that it began.
-BEFORE_LEAVING = 0.5
+ACCEPT_SECONDS = 10.0
 
 
 class Odd(Exception):
@@ -219,34 +218,43 @@ def _leave(how: str) -> None:
     ways[how]()
 
 
+def _wait_until_accepted(task_id: str) -> None:
+    """Celery's pool runs a task twice if its process ends before the pool has read that it began.
+    """
+    end = time.monotonic() + ACCEPT_SECONDS
+    while (os.environ["PARITY_WORKER"] == "celery" and time.monotonic() < end
+           and not (folder() / f"accepted-{task_id}").exists()):
+        time.sleep(0.02)
+
+
 def _leave_once(self: Task, how: str) -> str:
     if not once(self):
         return f"second run, redelivered {self.request.delivery_info['redelivered']}"
     note("leaves", how=how)
-    time.sleep(BEFORE_LEAVING)
+    _wait_until_accepted(self.request.id)
     _leave(how)
     return "survived"
 
 
-@app.task(bind=True, base=Remembering)
+@app.task(bind=True, base=Leaving)
 def leave(self: Task, how: str) -> str:
     """End the process, at the first run."""
     return _leave_once(self, how)
 
 
-@app.task(bind=True, base=Remembering, acks_late=True)
+@app.task(bind=True, base=Leaving, acks_late=True)
 def leave_late(self: Task, how: str) -> str:
     """The same, acknowledged late."""
     return _leave_once(self, how)
 
 
-@app.task(bind=True, base=Remembering, acks_late=True, reject_on_worker_lost=True)
+@app.task(bind=True, base=Leaving, acks_late=True, reject_on_worker_lost=True)
 def leave_rejected(self: Task, how: str) -> str:
     """The same, given back to the broker when the process is lost."""
     return _leave_once(self, how)
 
 
-@app.task(bind=True, base=Remembering, acks_late=False, reject_on_worker_lost=False)
+@app.task(bind=True, base=Leaving, acks_late=False, reject_on_worker_lost=False)
 def leave_early(self: Task, how: str) -> str:
     """The opposite, whatever the settings say."""
     return _leave_once(self, how)

@@ -24,6 +24,8 @@ from interop.parity.app.celery import app
 from interop.parity.app.journal import note
 from interop.parity.app.tasks import add
 
+_kept: list[bytes] = []
+
 
 def _square(value: int) -> int:
     return value * value
@@ -32,6 +34,13 @@ def _square(value: int) -> int:
 @app.task(ignore_result=True)
 def pid() -> None:
     """The process, told to the journal only."""
+    note("pid is")
+
+
+@app.task(ignore_result=True)
+def hold(mib: int) -> None:
+    """Take memory and keep it."""
+    _kept.append(b"x" * (mib << 20))
     note("pid is")
 
 

@@ -99,4 +99,4 @@ class Late(Plain):
     task_queues = (Queue("celery", Exchange("celery"), routing_key="celery",
                          queue_arguments=BURY),)
     task_time_limit = 20
-    task_soft_time_limit = 4
+    task_soft_time_limit = 2

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import Any, Callable
 
@@ -16,7 +17,7 @@ TASKS = ("before_task_publish", "after_task_publish", "task_prerun", "task_postr
          "task_rejected", "task_internal_error")
 PROCESSES = ("import_modules", "celeryd_init", "celeryd_after_setup", "worker_init",
              "worker_process_init", "worker_process_shutdown", "worker_ready",
-             "worker_shutting_down", "worker_shutdown")
+             "worker_shutting_down", "worker_shutdown", "worker_before_create_process")
 # With a handler here, Celery leaves logging to the app: only a configuration that wants that.
 LOGGING = ("after_setup_logger", "after_setup_task_logger")
 WORKER = ("hostname", "concurrency", "loglevel", "logfile", "time_limit", "soft_time_limit",
@@ -60,11 +61,21 @@ def _watcher(name: str) -> Callable[..., None]:
     return watch
 
 
+def _set_up_logging(**arguments: Any) -> None:
+    note("setup_logging", arguments={name: plain(value) for name, value in arguments.items()})
+    logging.basicConfig(level=logging.INFO,
+                        format="own|%(levelname)s|%(processName)s|%(name)s|%(message)s")
+
+
 def watch_all() -> None:
-    """Connect the signals that PARITY_SIGNALS names: all, or only the two around a task."""
-    if os.environ.get("PARITY_SIGNALS") == "few":
-        names: tuple[str, ...] = ("task_prerun", "task_postrun")
-    else:
-        names = TASKS + PROCESSES + LOGGING
+    """Connect the signals that PARITY_SIGNALS names: all, or only the two around a task.
+
+    With `logging` the app sets up its own logging, too.
+    """
+    chosen = os.environ.get("PARITY_SIGNALS")
+    names = ("task_prerun", "task_postrun") if chosen == "few" else TASKS + PROCESSES + LOGGING
     for name in names:
-        getattr(signals, name).connect(_watcher(name), weak=False)
+        if hasattr(signals, name):  # newer versions have more
+            getattr(signals, name).connect(_watcher(name), weak=False)
+    if chosen == "logging":
+        signals.setup_logging.connect(_set_up_logging)

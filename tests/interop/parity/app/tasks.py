@@ -38,7 +38,7 @@ def fail(text: str = "no") -> None:
     raise ValueError(text)
 
 
-@app.task(bind=True, resultrepr_maxsize=10_000)
+@app.task(bind=True, resultrepr_maxsize=10)
 def request(self: Task, *args: Any, **kwargs: Any) -> Any:
     """Every attribute of the request, whether set or by default."""
     names = {name for name in {*dir(type(self.request)), *vars(self.request)}

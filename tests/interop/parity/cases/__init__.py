@@ -25,4 +25,5 @@ CASES: dict[str, Cases] = {
     "limits": {**limits.CASES, **loss.CASES},
     "late": {**limits.DEFAULTS, **loss.LATE},
     "recycle": processes.RECYCLE,
+    "memory": processes.MEMORY,
 }

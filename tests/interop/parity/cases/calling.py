@@ -53,7 +53,7 @@ def _no_task(run: Run) -> Any:
     mark = f"mark-{uuid.uuid4()}"
     with Connection(app.conf.broker_url) as connection:
         connection.Producer(exchange=Exchange("odd"), routing_key="odd").publish(
-            {"hello": mark}, correlation_id=run.claim(mark))
+            {"hello": mark}, correlation_id=run.claim(mark), headers={"to": "somebody"})
     return run.tree(tasks.add.apply_async((1, 2), queue="odd"))
 
 

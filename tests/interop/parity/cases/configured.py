@@ -24,6 +24,7 @@ _BASIC: dict[str, Any] = {
         "exception: odd", "exception: unpicklable", "exception: unicode", "result: lock",
         "result: text", "result: none", "result: tuple", "result: moment", "result: bytes")}
 
+
 def _on_the_wire(case: Callable[[Run], Any]) -> Callable[[Run], Any]:
     """The result messages are compared; newer clients of Celery lose some behind a RETRY."""
     return lambda run: run.ended(case(run))

@@ -29,7 +29,8 @@ CASES = {
        for how in ("kill", "_exit")},
     "errback": lambda run: run.failed_over(
         outcomes.leave.apply_async(("kill",), link_error=tasks.old_errback.s())),
-    "lost in a chord": lambda run: chord([tasks.add.si(1, 1), outcomes.leave.si("kill")])(tasks.total.s()),
+    "lost in a chord": lambda run: chord(
+        [tasks.add.si(1, 1), outcomes.leave.si("kill")])(tasks.total.s()),
     "afterwards": lambda run: tasks.add.delay(1, 1),
 }
 

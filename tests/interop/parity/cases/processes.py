@@ -19,13 +19,17 @@ LOGS = {f"log: {name.replace('_', ' ')}": (lambda run, task=getattr(logs, name):
                      "task_names")}
 
 
-def _recycled(run: Run) -> Any:
-    """Which tasks share a process, when one runs at most two."""
-    pids = [run.noted("pid is", processes.pid.delay().id)["pid"] for _ in range(6)]
+def _pids(run: Run, count: int, task: Any, *args: Any) -> Any:
+    """Which tasks share a process."""
+    pids = [run.noted("pid is", task.delay(*args).id)["pid"] for _ in range(count)]
     return [pids.index(pid) for pid in pids]
 
 
-RECYCLE = {
-    "pids": _recycled,
-    "at exit": lambda run: run.ran(processes.at_exit.delay()),
-}
+def _recycled(run: Run) -> Any:
+    """An odd number of tasks, so that the last child has one to go, and is there at the end."""
+    run.ran(processes.at_exit.delay())
+    return _pids(run, 6, processes.pid)
+
+
+RECYCLE = {"pids": _recycled}
+MEMORY = {"pids": lambda run: _pids(run, 5, processes.hold, 150)}

@@ -8,12 +8,30 @@ from kombu.exceptions import ContentDisallowed, DecodeError
 from kombu.serialization import loads, registry
 
 
+# The main process counts lost processes in it. A task hands its own headers on to what it sends.
+_LOSSES = "x-worker-lost-count"
+_PROPERTIES = (  # in AMQP's order, which shows where a task prints them
+    "content_type", "content_encoding", "application_headers", "delivery_mode", "priority",
+    "correlation_id", "reply_to", "expiration", "message_id", "type", "user_id", "app_id",
+)
+
+
 class Undecodable(Exception):
     """Celery acknowledges such a message and forgets it."""
 
 
 class Invalid(Exception):
     """Celery rejects such a message."""
+
+
+def complete(request):
+    """Give a request the message's properties as Celery has them: those that it has, and headers."""
+    given, headers = request["properties"], request["headers"]
+    if headers:
+        headers.pop(_LOSSES, None)
+    given["application_headers"] = headers
+    request["properties"] = {name: given[name] for name in _PROPERTIES
+                             if given.get(name) is not None}
 
 
 def open_body(headers, properties, body, accept):
@@ -41,9 +59,9 @@ def _decode(body, properties, accept):
     try:
         return loads(body, content_type, properties.get("content_encoding"), accept=accept)
     except ContentDisallowed as error:
-        raise Invalid(error) from error
+        raise Invalid(str(error)) from error
     except DecodeError as error:
-        raise Undecodable(error) from error
+        raise Undecodable(repr(error)) from error
 
 
 def _decompress(body, compression):
@@ -71,6 +89,6 @@ def _take_apart(payload, headers):
     try:
         triple, merged, _, _ = hybrid_to_proto2(_Headers(headers), payload)
     except InvalidTaskError as error:
-        raise Invalid(error) from error
+        raise Invalid(str(error)) from error
     headers.update(merged)
     return triple

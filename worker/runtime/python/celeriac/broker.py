@@ -29,13 +29,17 @@ def check(app):
 
 
 def describe(app):
-    """The settings broker_url and broker_write_url, each with all its URLs."""
+    """The URLs of the broker that is read from, as the setting broker_url."""
     heartbeat = app.conf.broker_heartbeat
-    urls = {"broker_url": _urls(app.connection_for_read(heartbeat=heartbeat), app.conf)}
-    write = _urls(app.connection_for_write(heartbeat=heartbeat), app.conf)
-    if write != urls["broker_url"]:
-        urls["broker_write_url"] = write
-    return urls
+    return {"broker_url": ";".join(
+        _urls(app.connection_for_read(heartbeat=heartbeat), app.conf))}
+
+
+def writes_elsewhere(app):
+    """True if the app sends messages to a broker other than the one that it reads from."""
+    read, write = (set(_urls(connection, app.conf)) for connection in
+                   (app.connection_for_read(), app.connection_for_write()))
+    return read != write
 
 
 def _listed(url):
@@ -62,7 +66,7 @@ def _urls(connection, conf):
     for other in others:
         connection.switch(other)
         urls.append(_url(connection, conf))
-    return ";".join(urls)
+    return urls
 
 
 def _url(connection, conf):

@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import traceback
+import warnings
 
 from celeriac import wire
 from celeriac.claims import Claims
@@ -31,7 +32,8 @@ _prctl = ctypes.CDLL(None).prctl
 def main(runtime, sock, claims_fd, slot, generation):
     """Live; the exit status. The process has been made ForkPoolWorker-SLOT by the forkserver."""
     os.setsid()
-    stream = wire.Stream(_move(sock))
+    # Its end tells the main process that we have ended: until then somebody must hold it.
+    stream = runtime.stream = wire.Stream(_move(sock))
     try:
         jobs = _begin(runtime, stream, claims_fd)
     except ConnectionError:
@@ -49,6 +51,7 @@ def _begin(runtime, stream, claims_fd):
     if claims is not None:
         os.close(claims_fd)
     if runtime.app is None:
+        _silence_security()
         runtime.load()
     from celery.concurrency.prefork import process_initializer
 
@@ -78,8 +81,14 @@ def _live(jobs, stream):
         status = 1
     if jobs.is_here():
         from celery.concurrency.prefork import process_destructor
-        process_destructor(os.getpid(), status)
+        process_destructor(os.getpid(), status or jobs.recycled())
     return status
+
+
+def _silence_security():
+    """Whoever described the app has said it: once for all."""
+    from celery.exceptions import SecurityWarning
+    warnings.simplefilter("ignore", SecurityWarning)
 
 
 def _status(code):

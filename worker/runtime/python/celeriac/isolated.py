@@ -6,10 +6,13 @@ import os
 import signal
 import socket
 import sys
+import time
 import traceback
 
 from celeriac import failure, system, wire
 from celeriac.failure import LoadError
+
+_START_SECONDS, _SLOWER = 60.0, 10
 
 
 class RemoteSignals:
@@ -77,12 +80,22 @@ def _run(runtime, channel):
     return 0
 
 
+def _start_timeout(app, seconds):
+    """For a child, which has to import the app too, perhaps at the same time as many others."""
+    return max(float(app.conf.worker_proc_alive_timeout or 0), _START_SECONDS,
+               _SLOWER * seconds)
+
+
 def _serve(runtime, channel):
+    began = time.monotonic()
     runtime.load()
+    seconds = time.monotonic() - began
     from celeriac import describe as description
     from celeriac import signals
     system.be_deaf()
-    channel.send(wire.HELLO, wire.PROTOCOL, runtime.describe())
+    described = runtime.describe()
+    described["start_timeout"] = _start_timeout(runtime.app, seconds)
+    channel.send(wire.HELLO, wire.PROTOCOL, described)
     if not any(map(description.has_receivers, description.DELIVERED + ("worker_shutdown",))):
         return
     delivery = signals.Signals(runtime.worker)

@@ -23,7 +23,8 @@ class SoftLimit:
     """Whether and when the task that runs may be told."""
 
     def __init__(self):
-        self._due = None
+        self._due = self._seconds = None
+        self.told = None  # the limit of the last task with one, if it was told of it
         self.install()
 
     def install(self):
@@ -34,6 +35,7 @@ class SoftLimit:
     def begin(self, seconds, started):
         """A task with this limit is about to run; its time began at `started`, by monotonic()."""
         self.install()
+        self._seconds, self.told = seconds, None
         self._due = started + seconds - min(_EARLY, seconds / 2)
 
     def end(self):
@@ -43,7 +45,7 @@ class SoftLimit:
     def _on_signal(self, _number, frame):
         if self._due is None or monotonic() < self._due or not _interrupts_task(frame):
             return
-        self._due = None
+        self._due, self.told = None, self._seconds
         raise SoftTimeLimitExceeded()
 
 

@@ -39,34 +39,28 @@ class Records:
         if request["task"] not in self._app.tasks:
             self._unknown(request)
             return
-        subject = self._request(request, triple)
-        with _settled(subject.task):
+        subject = self.make_request(request, triple)
+        with settled(subject.task):
             subject.on_failure(einfo)
 
     def fail_without_memory(self, request, triple, error):
         """As fail(), but Request.on_failure would have the whole worker end."""
-        subject = self._request(request, triple)
+        subject = self.make_request(request, triple)
         subject.task.backend.mark_as_failure(subject.id, error, request=subject._context,
                                              store_result=subject.store_errors)
 
     def terminate(self, request, triple, signum):
         """The task has raised Terminated, which Celery takes for a revocation."""
-        self._request(request, triple)._announce_revoked("terminated", True, signum, False)
+        self.make_request(request, triple)._announce_revoked("terminated", True, signum, False)
 
     def _failure(self, request, body, record):
         kind, argument = _FAILURES[record["exception"]], record["argument"]
         if kind is TimeLimitExceeded:
-            argument = self._as_written(argument, request)
+            argument = as_written(argument, request, self._app.tasks[request["task"]].time_limit, 0)
         triple = self._open(request, body)
         self.fail(request, triple, _einfo(kind(argument)))
         if kind is TimeLimitExceeded:
-            self._tell_of_timeout(self._request(request, triple), argument)
-
-    def _as_written(self, seconds, request):
-        """The main process knows a limit as a float, but Celery shows it as somebody wrote it."""
-        task = self._app.tasks[request["task"]]
-        limits = (request["headers"].get("timelimit") or (None,))[0], task.time_limit
-        return next((limit for limit in limits if limit == seconds), seconds)
+            self._tell_of_timeout(self.make_request(request, triple), argument)
 
     def _tell_of_timeout(self, subject, seconds):
         """An app's own Request may handle on_timeout; Celery's own stores the failure once more,
@@ -74,11 +68,11 @@ class Records:
         if type(subject).on_timeout is Request.on_timeout:
             return
         task = subject.task
-        with _replaced(task, "_backend", _NoBackend()), _settled(task):
+        with _replaced(task, "_backend", _NoBackend()), settled(task):
             subject.on_timeout(False, seconds)
 
     def _revoked(self, request, body, record):
-        subject = self._request(request, self._open(request, body))
+        subject = self.make_request(request, self._open(request, body))
         subject._announce_revoked(record["reason"], record["terminated"], record.get("signum"),
                                   record["expired"])
 
@@ -99,7 +93,8 @@ class Records:
             return _NO_BODY
         return args, kwargs, embed or {}
 
-    def _request(self, request, triple):
+    def make_request(self, request, triple):
+        """Celery's Request, or the task's own class of it."""
         try:
             return self._make_request(request, triple, request["headers"])
         except InvalidTaskError:  # a time that this Celery does not understand
@@ -126,6 +121,13 @@ class _NoBackend:
         """Nothing."""
 
 
+def as_written(seconds, request, of_task, index):
+    """The main process knows a limit as a float, but Celery shows it as somebody wrote it: in the
+    header (hard at index 0, soft at 1) or in the task."""
+    limits = (request["headers"].get("timelimit") or (None, None))[index], of_task
+    return next((limit for limit in limits if limit == seconds), seconds)
+
+
 def _einfo(error):
     """As Celery's pool makes it."""
     try:
@@ -134,7 +136,7 @@ def _einfo(error):
         return ExceptionInfo()
 
 
-def _settled(task):
+def settled(task):
     """While it lasts, Request takes the message for acknowledged: whether it goes back to its queue
     has been decided, and that it has failed too."""
     return _replaced(task, "acks_late", False)

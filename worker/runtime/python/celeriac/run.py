@@ -7,21 +7,20 @@ import resource
 from time import monotonic
 
 from billiard.einfo import ExceptionInfo
+from billiard.pool import EX_RECYCLE
 from celery.app.trace import fast_trace_task
 from celery.exceptions import InvalidTaskError, Terminated
 from celery.utils.log import get_logger
 from kombu.serialization import prepare_accept_content
 
-from celeriac import outcome, wire
-from celeriac.body import Invalid, Undecodable, open_body
+from celeriac import custom, outcome, wire
+from celeriac.body import Invalid, Undecodable, complete, open_body
 from celeriac.limits import SoftLimit
-from celeriac.record import Records
+from celeriac.record import Records, as_written
 from celeriac.results import documents_of
 
 logger = get_logger("celery.worker.celeriac")
 
-# The main process counts lost processes in it. A task hands its own headers on to what it sends.
-_LOSSES = "x-worker-lost-count"
 _PAGE_KIB = resource.getpagesize() // 1024
 
 
@@ -30,14 +29,17 @@ class Jobs:
     none ahead."""
 
     def __init__(self, runtime, stream, claims):
-        app = runtime.app
+        self._app = app = runtime.app
         self._stream = stream
         self._claims = claims
         self._hostname = runtime.hostname
         self._accept = prepare_accept_content(app.conf.accept_content)
         self._documents = documents_of(app.backend if runtime.records_rpc else None)
         self._records = Records(app, runtime.hostname, self._accept)
+        self._custom = custom.CustomRequests(app, self._records.make_request)
         self._soft_limit = SoftLimit()
+        self._worker = runtime.worker
+        self._count = 0
         self._pid = os.getpid()
         self._retiring = False
 
@@ -57,7 +59,15 @@ class Jobs:
         """False in a process that a task has forked and that has come back from the task."""
         return os.getpid() == self._pid
 
+    def recycled(self):
+        """For handlers: the status of Celery's child when it has done its share, else 0."""
+        tasks, kib = self._worker.max_tasks_per_child, self._worker.max_memory_per_child
+        worn = (tasks and self._count >= tasks) or (kib and resident_kib() > kib)
+        return EX_RECYCLE if worn else 0
+
     def _answer(self, number, flags, request, body):
+        self._count += 1
+        complete(request)
         if "record" in request:
             report = self._record(number, flags, request, body)
         else:
@@ -77,36 +87,46 @@ class Jobs:
         started = monotonic()
         if flags & wire.JOB_WANT_STARTED:
             self._stream.send(wire.STARTED, number)
-        self._documents.begin(request["id"], properties["reply_to"])
+        self._documents.begin(request["id"], properties.get("reply_to"))
         try:
-            failed, value, runtime = self._trace(request, properties, triple, started)
+            subject = self._custom.accept(request, triple, started)
+            traced = self._trace(request, properties, triple, started)
         except Exception as error:
             return self._on_escaped(error, request, triple)
         if not self.is_here():
             raise SystemExit(0)
-        if failed:
-            return self._on_failed(value, request, triple)
-        return outcome.success(value, runtime)
+        failed, value, runtime = traced
+        report = (self._on_failed(value, request, triple) if failed
+                  else outcome.success(value, runtime))
+        if subject is not None:
+            custom.finish(subject, traced, self._told_limit(request))
+        return report
 
     def _trace(self, request, properties, triple, started):
         """What Celery's pool would send to its main process."""
-        headers = request["headers"]
-        headers.pop(_LOSSES, None)
-        headers["properties"] = properties
-        headers["reply_to"] = properties["reply_to"]
-        headers["correlation_id"] = properties["correlation_id"]
-        headers["hostname"] = self._hostname
-        headers["delivery_info"] = request["delivery_info"]
+        fields = request["headers"].copy()
+        fields["properties"] = properties
+        fields["reply_to"] = properties.get("reply_to")
+        fields["correlation_id"] = properties.get("correlation_id")
+        fields["hostname"] = self._hostname
+        fields["delivery_info"] = request["delivery_info"]
         if not isinstance(triple[1], dict):
             raise InvalidTaskError("Task keyword arguments must be a mapping")
         soft = request["timelimit"][1]
         if not soft:
-            return fast_trace_task(request["task"], request["id"], headers, triple, None, None)
+            return fast_trace_task(request["task"], request["id"], fields, triple, None, None)
         self._soft_limit.begin(soft, started)
         try:
-            return fast_trace_task(request["task"], request["id"], headers, triple, None, None)
+            return fast_trace_task(request["task"], request["id"], fields, triple, None, None)
         finally:
             self._soft_limit.end()
+
+    def _told_limit(self, request):
+        """The soft limit that the task was told of; None if it was not."""
+        if not request["timelimit"][1] or self._soft_limit.told is None:
+            return None
+        task = self._app.tasks[request["task"]]
+        return as_written(self._soft_limit.told, request, task.soft_time_limit, 1)
 
     def _on_failed(self, einfo, request, triple):
         """The tracer has done what there is to do about the exception."""
@@ -139,7 +159,7 @@ class Jobs:
     def _record(self, number, flags, request, body):
         if flags & wire.JOB_WANT_STARTED:
             self._stream.send(wire.STARTED, number)
-        self._documents.begin(request["id"], request["properties"]["reply_to"])
+        self._documents.begin(request["id"], request["properties"].get("reply_to"))
         try:
             self._records.write(request, body)
         except Exception as error:

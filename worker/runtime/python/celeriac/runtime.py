@@ -5,6 +5,7 @@ import contextlib
 import gc
 import importlib
 import os
+import sys
 
 from celeriac import child
 from celeriac.blame import user_traceback
@@ -24,6 +25,7 @@ class Runtime:
         self.app = None
         self.worker = None
         self.records_rpc = False
+        self.stream = None  # a child's
 
     def load(self):
         """Import the app and bring its worker to the point where Celery would make its pool.
@@ -36,7 +38,7 @@ class Runtime:
         LoadError if there is something that it cannot do without."""
         from celeriac import describe, unsupported
         with _explained():
-            unsupported.warn(self.app)
+            unsupported.warn(self.worker, self.arguments.setting)
             return describe.describe(self)
 
     def _load(self):
@@ -52,11 +54,20 @@ class Runtime:
         self.hostname = self.worker.hostname
         self.records_rpc = backend.leaves_results_to_us(app)
         importlib.import_module("celeriac.run")  # what every child needs, imported once
+        _keep_folder()
 
     def freeze(self):
         """Keep the collector off what every child will share."""
         gc.collect()
         gc.freeze()
+
+
+def _keep_folder():
+    """Tasks find modules in the working folder, as those of `python -m celery` do. Behind all else:
+    with the `celery` program it would not be there."""
+    folder = os.getcwd()
+    if folder not in sys.path and "" not in sys.path:
+        sys.path.append(folder)
 
 
 @contextlib.contextmanager

@@ -5,6 +5,8 @@ import json
 import numbers
 from datetime import timedelta
 
+from celery.utils.imports import qualname
+
 from celeriac.failure import LoadError
 
 # What the main process acts on, or may.
@@ -35,7 +37,7 @@ _NAMES = (
     "worker_enable_remote_control", "worker_enable_soft_shutdown_on_idle", "worker_eta_task_limit",
     "worker_hijack_root_logger", "worker_log_color", "worker_log_format",
     "worker_lost_max_deliveries", "worker_lost_wait", "worker_max_memory_per_child",
-    "worker_max_tasks_per_child", "worker_prefetch_multiplier", "worker_proc_alive_timeout",
+    "worker_max_tasks_per_child", "worker_pool", "worker_prefetch_multiplier", "worker_proc_alive_timeout",
     "worker_redirect_stdouts", "worker_redirect_stdouts_level", "worker_send_task_events",
     "worker_soft_shutdown_timeout", "worker_state_db", "worker_task_log_format",
 )
@@ -50,6 +52,7 @@ _OF_WORKER = {
     "worker_prefetch_multiplier": "prefetch_multiplier",
     "worker_send_task_events": "task_events",
 }
+_PREFORK = ("processes", "celery.concurrency.prefork.TaskPool")
 
 
 def apply(app, settings):
@@ -92,6 +95,8 @@ def describe(worker):
 
 
 def _value(worker, name):
+    if name == "worker_pool":
+        return _pool(worker.app.conf.worker_pool)
     attribute = _OF_WORKER.get(name)
     if attribute is None:
         return _of_app(worker.app.conf, name)
@@ -114,6 +119,12 @@ def _of_app(conf, name):
         return getattr(conf, name)  # some are properties
     except AttributeError:
         raise LookupError(name) from None
+
+
+def _pool(kind):
+    """By name: an app may give the class."""
+    kind = kind if isinstance(kind, str) or kind is None else qualname(kind)
+    return "prefork" if kind is None or kind.replace(":", ".") in _PREFORK else kind
 
 
 def _automatic(worker, name):

@@ -8,12 +8,17 @@ from celery import signals
 from celery.exceptions import InvalidTaskError
 from celery.utils.imports import symbol_by_name
 from celery.worker.strategy import hybrid_to_proto2, proto1_to_proto2
+from kombu.exceptions import ContentDisallowed, DecodeError
 from kombu.message import Message
 from kombu.serialization import prepare_accept_content
 
 from celeriac import worker as workers
+from celeriac.body import complete
 
 logger = logging.getLogger("celeriac")
+
+# What Request raises of a message that is none, or of a body that is no triple.
+_UNREADABLE = (ContentDisallowed, DecodeError, InvalidTaskError, TypeError, ValueError)
 
 
 class Signals:
@@ -51,7 +56,11 @@ class Signals:
             exitcode=arguments.get("exitcode"))
 
     def _task_received(self, arguments):
-        signals.task_received.send(sender=self._consumer, request=self._request(arguments))
+        try:
+            request = self._request(arguments)
+        except _UNREADABLE:
+            return  # for Celery it has not been received; a child will say what is wrong
+        signals.task_received.send(sender=self._consumer, request=request)
 
     def _task_unknown(self, arguments):
         request = arguments["request"]
@@ -77,7 +86,8 @@ class Signals:
     def _message(self, arguments):
         """The kombu message that would have come in; it is on no channel."""
         request = arguments["request"]
-        properties = request.get("properties") or {}
+        complete(request)
+        properties = request["properties"]
         return Message(
             body=arguments.get("body"), content_type=properties.get("content_type"),
             content_encoding=properties.get("content_encoding"), properties=properties,

@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The order of the start: be out of reach, load the app, say HELLO, serve."""
 
+import contextlib
+import importlib
+import importlib.util
 import os
 import socket
 import sys
 
 from celeriac import arguments, failure, system
 from celeriac.failure import LoadError
+
+FAST_LOCALS = "USE_FAST_LOCALS"
+GREENLETS = ("gevent", "eventlet")
 
 
 def main(argv):
@@ -32,7 +38,8 @@ def main(argv):
 
 def _serve(options, sock):
     from celeriac import apps
-    apps.check_celery()
+    with _fast_locals():
+        apps.check_celery()
     _check_msgpack()
     from celeriac import forkserver, wire
     from celeriac.runtime import Runtime
@@ -44,6 +51,22 @@ def _serve(options, sock):
     channel.send(wire.HELLO, wire.PROTOCOL, description)
     runtime.freeze()
     return server.serve()
+
+
+@contextlib.contextmanager
+def _fast_locals():
+    """Have Celery keep its stack of requests in plain thread locals, which it offers by this name and
+    which takes a tenth of the time. Not where greenlets may be about, which it does not tell apart.
+    Celery looks when it is first imported; the programs that tasks start are not to see it."""
+    wanted = FAST_LOCALS not in os.environ and not any(map(importlib.util.find_spec, GREENLETS))
+    if wanted:
+        os.environ[FAST_LOCALS] = "1"
+    try:
+        yield
+        importlib.import_module("celery.utils.threads")
+    finally:
+        if wanted:
+            del os.environ[FAST_LOCALS]
 
 
 def _check_msgpack():

@@ -3,6 +3,7 @@
 
 import logging
 
+from celery.app.defaults import NAMESPACES, flatten
 from celery.utils.imports import qualname
 
 from celeriac import system
@@ -11,7 +12,6 @@ logger = logging.getLogger("celeriac")
 
 # Values that ask for nothing that celeriac lacks.
 _FINE = {
-    "worker_pool": ("prefork", "processes", "celery.concurrency.prefork:TaskPool"),
     "worker_consumer": ("celery.worker.consumer:Consumer",),
     "worker_autoscaler": ("celery.worker.autoscale:Autoscaler",),
     "worker_timer": (),
@@ -24,10 +24,18 @@ _FINE = {
 }
 _TRANSPORT_OPTIONS = ("confirm_publish",)
 _STRATEGIES = ("round-robin", "shuffle")
+_OURS = {"worker_lost_max_deliveries"}
+_NAMES_MAX = 5
 
 
-def warn(app):
-    """Log a warning for each thing that the app wants and does not get."""
+def warn(worker, given):
+    """Log a warning for each thing that the app wants and does not get, or that is `given` as
+    NAME=VALUE and means nothing."""
+    app = worker.app
+    _warn_of_names(given)
+    _warn_of_rates(worker)
+    if app.conf.worker_send_task_events:
+        logger.warning("celeriac sends no events yet: worker_send_task_events has no effect")
     for name, fine in _FINE.items():
         value = app.conf.get(name)
         if value and value not in fine:
@@ -53,6 +61,30 @@ def warn_of_threads():
             "child imports the app itself", ", ".join(names))
     elif count:
         logger.debug("libraries of the app have started %d threads: no child will have them", count)
+
+
+def _warn_of_names(given):
+    known = set(dict(flatten(NAMESPACES))) | _OURS
+    for name in sorted({setting.partition("=")[0] for setting in given} - known):
+        from difflib import get_close_matches  # seldom needed, and every child would have it
+        close = get_close_matches(name, known, 1)
+        logger.warning("%s is not a setting of Celery and has no effect%s", name,
+                       f": do you mean {close[0]}?" if close else "")
+
+
+def _warn_of_rates(worker):
+    if worker.disable_rate_limits:
+        return
+    app = worker.app
+    if app.conf.task_default_rate_limit:
+        logger.warning("celeriac does not limit rates yet: task_default_rate_limit has no effect")
+    limited = sorted(name for name, task in app.tasks.items()
+                     if task.rate_limit and task.rate_limit != app.conf.task_default_rate_limit)
+    if limited:
+        logger.warning("celeriac does not limit rates yet: the rate_limit of %s has no effect",
+                       ", ".join(limited[:_NAMES_MAX])
+                       + (f" and {len(limited) - _NAMES_MAX} more tasks"
+                          if len(limited) > _NAMES_MAX else ""))
 
 
 def _warn_of_transport(conf):
