@@ -175,7 +175,7 @@ void broker_stop(struct broker *broker, double seconds)
     if (!broker->started)
         broker_start(broker);
     broker->stopping = true;
-    consuming_cancel(broker);
+    consumers_cancel(broker);
     uv_timer_start(&broker->stop_timer, on_stop_timer, (uint64_t)(seconds * 1000), 0);
 }
 

@@ -62,6 +62,8 @@ struct broker_queue {
     bool no_ack; /* consumed outside the window and never settled (tag 0): remote control, events */
     bool declare_only; /* not consumed: a place to park messages; declared before anything is
                           published */
+    bool lazy; /* with declare_only and a `exchange`: declared before the first message that a
+                  connection publishes there; a refusal is that message's failure only */
 };
 
 /* An exchange to declare before anything is published (celeryev, the reply exchange), bound to
@@ -161,8 +163,13 @@ void broker_stop(struct broker *broker, double seconds);
  * A tag must be settled once only: a second time is an assertion failure. */
 bool broker_settle(struct broker *broker, uint64_t epoch, uint64_t tag, enum broker_verb verb);
 
-/* Changes the window; sent at the end of this loop turn, at most 65,535 (0 = unlimited). */
-void broker_set_prefetch(struct broker *broker, uint32_t prefetch);
+/* Changes the window; sent at the end of this loop turn, at most 65,535 (0 = unlimited). `lasting`:
+ * how many of the messages in hand will stay there for long. Where the window counts for each
+ * consumer (quorum queues), it is fixed when the consumer is made: consumers are made anew with
+ * what `lasting` leaves of it, to lower it at most five times a second. What the former ones have
+ * delivered stays in hand and does not count: until it is settled there may be more than the
+ * window. */
+void broker_set_prefetch(struct broker *broker, uint32_t prefetch, uint32_t lasting);
 
 /* A message to publish; everything is borrowed until broker_publish returns. */
 struct broker_message {

@@ -11,68 +11,6 @@
 #include "broker/internal.h"
 #include "broker/table.h"
 
-enum { TAG_SIZE = 32, TEXT_SIZE = 2048 };
-
-static const char tag_prefix[] = "celeriac-";
-
-static void tag_of(size_t index, char ret[TAG_SIZE])
-{
-    snprintf(ret, TAG_SIZE, "%s%zu", tag_prefix, index);
-}
-
-/* The number in one of our consumer tags; queue_count if it is none. */
-static size_t index_of(const struct broker *broker, amqp_bytes_t tag)
-{
-    const char *text = tag.bytes;
-    size_t skip = sizeof(tag_prefix) - 1;
-    size_t index = 0;
-    if (tag.len <= skip || tag.len > TAG_SIZE || memcmp(text, tag_prefix, skip) != 0)
-        return broker->config.queue_count;
-    for (size_t i = skip; i < tag.len; i++)
-        index = index * 10 + (size_t)(text[i] - '0');
-    return index < broker->config.queue_count ? index : broker->config.queue_count;
-}
-
-static void refuse(struct broker *broker, const struct broker_queue *queue, const char *why)
-{
-    char text[TEXT_SIZE];
-    snprintf(text, sizeof(text), "Cannot consume from queue '%s': %s", queue->name, why);
-    broker_give_up(broker, text);
-}
-
-/* False: given up. */
-static bool consume(struct broker *broker, size_t index)
-{
-    const struct broker_queue *queue = &broker->config.queues[index];
-    msgpack_zone *zone = msgpack_zone_new(1024);
-    size_t ignored = 0;
-    char tag[TAG_SIZE];
-    tag_of(index, tag);
-    amqp_basic_consume_t method = {
-        .queue = amqp_cstring_bytes(queue->name),
-        .consumer_tag = amqp_cstring_bytes(tag),
-        .no_ack = queue->no_ack,
-    };
-    if (!zone || table_write(&queue->consumer_arguments, zone, &method.arguments, &ignored) != 0) {
-        msgpack_zone_free(zone);
-        refuse(broker, queue, "its arguments cannot be sent over AMQP");
-        return false;
-    }
-    broker->consuming.consumers[index] = CONSUMER_ASKED;
-    link_send_method(broker->consuming.side.link, queue->no_ack ? CHANNEL_CONTROL : CHANNEL_MAIN,
-                     AMQP_BASIC_CONSUME_METHOD, &method);
-    msgpack_zone_free(zone);
-    return true;
-}
-
-static const struct broker_queue *asked_queue(const struct broker *broker)
-{
-    for (size_t i = 0; i < broker->config.queue_count; i++)
-        if (broker->consuming.consumers[i] == CONSUMER_ASKED)
-            return &broker->config.queues[i];
-    return NULL;
-}
-
 /* A delivery that nobody wants any more goes back to its queue. */
 static void give_back(struct broker *broker, struct broker_delivery *delivery)
 {
@@ -129,12 +67,13 @@ static void go_up(struct broker *broker)
 static void on_declared(struct broker *broker)
 {
     struct consuming *consuming = &broker->consuming;
+    consumers_note_window(broker);
     settling_send_prefetch(broker);
     for (size_t i = 0; i < broker->config.queue_count && !consuming->cancelled; i++)
         if (consuming->consumers[i] == CONSUMER_ABSENT && !broker->config.queues[i].declare_only &&
-            !consume(broker, i))
+            !consumers_ask(broker, i))
             return;
-    if (asked_queue(broker))
+    if (consumers_asked(broker))
         side_expect_answer(&consuming->side);
     else
         go_up(broker);
@@ -143,11 +82,11 @@ static void on_declared(struct broker *broker)
 static void on_consume_ok(struct broker *broker, const amqp_method_t *method)
 {
     const amqp_basic_consume_ok_t *ok = method->decoded;
-    size_t index = index_of(broker, ok->consumer_tag);
+    size_t index = consumers_index(broker, ok->consumer_tag);
     if (index == broker->config.queue_count)
         return;
     broker->consuming.consumers[index] = CONSUMER_ACTIVE;
-    if (!asked_queue(broker))
+    if (!consumers_asked(broker))
         go_up(broker);
 }
 
@@ -156,7 +95,7 @@ static void on_cancel(struct broker *broker, const amqp_method_t *method)
 {
     const amqp_basic_cancel_t *cancel = method->decoded;
     struct consuming *consuming = &broker->consuming;
-    size_t index = index_of(broker, cancel->consumer_tag);
+    size_t index = consumers_index(broker, cancel->consumer_tag);
     if (index == broker->config.queue_count || consuming->cancelled)
         return;
     const struct broker_queue *queue = &broker->config.queues[index];
@@ -174,7 +113,7 @@ static void on_cancel(struct broker *broker, const amqp_method_t *method)
 static void on_channel_close(struct broker *broker, const amqp_method_t *method)
 {
     struct consuming *consuming = &broker->consuming;
-    const struct broker_queue *queue = asked_queue(broker);
+    const struct broker_queue *queue = consumers_asked(broker);
     char said[WORDS_SIZE];
     int code = words_code(method);
     words_of_close(method, said);
@@ -182,7 +121,7 @@ static void on_channel_close(struct broker *broker, const amqp_method_t *method)
         side_lose(&consuming->side, code, said);
         return;
     }
-    refuse(broker, queue, said);
+    consumers_refuse(broker, queue, said);
 }
 
 static void out_of_memory(struct broker *broker)
@@ -216,7 +155,7 @@ static void on_progress(struct broker *broker, struct assembly *assembly,
 static void on_deliver(struct broker *broker, const amqp_method_t *method)
 {
     const amqp_basic_deliver_t *deliver = method->decoded;
-    size_t index = index_of(broker, deliver->consumer_tag);
+    size_t index = consumers_index(broker, deliver->consumer_tag);
     if (index == broker->config.queue_count) {
         side_lose(&broker->consuming.side, 0, "a delivery for an unknown consumer");
         return;
@@ -296,29 +235,6 @@ static void on_down(struct broker *broker, int code)
         broker->handler.on_down(broker->context);
 }
 
-void consuming_cancel(struct broker *broker)
-{
-    struct consuming *consuming = &broker->consuming;
-    char tag[TAG_SIZE];
-    if (consuming->cancelled)
-        return;
-    consuming->cancelled = true;
-    for (size_t i = 0; i < broker->config.queue_count; i++) {
-        if (consuming->consumers[i] == CONSUMER_ABSENT)
-            continue;
-        tag_of(i, tag);
-        amqp_basic_cancel_t method = {.consumer_tag = amqp_cstring_bytes(tag), .nowait = 1};
-        link_send_method(consuming->side.link,
-                         broker->config.queues[i].no_ack ? CHANNEL_CONTROL : CHANNEL_MAIN,
-                         AMQP_BASIC_CANCEL_METHOD, &method);
-    }
-}
-
-void broker_cancel_consumers(struct broker *broker)
-{
-    consuming_cancel(broker);
-}
-
 static const struct side_role role = {
     .name = "consumer",
     .channels = CHANNEL_CONTROL,
@@ -351,7 +267,7 @@ bool consuming_init(struct broker *broker)
     assembly_init(&consuming->tasks, consuming->store, config->body_max);
     assembly_init(&consuming->control, consuming->store, config->body_max);
     consuming->early_end = &consuming->early;
-    broker_set_prefetch(broker, config->prefetch);
+    broker_set_prefetch(broker, config->prefetch, 0);
     for (size_t i = 0; i < config->queue_count; i++) {
         const struct broker_queue *queue = &config->queues[i];
         if (queue->declare_only)

@@ -23,11 +23,15 @@ struct consuming {
     struct broker_delivery *early;  /* came before all consumers were active; newest last */
     struct broker_delivery **early_end;
     uint64_t epoch, last_tag;
-    uint32_t prefetch;
-    bool up;             /* on_up was called for this connection */
-    bool prefetch_dirty; /* to be sent */
-    bool per_consumer;   /* the window counts for each consumer: quorum queues know no other */
-    bool cancelled;      /* broker_cancel_consumers */
+    uint32_t prefetch, lasting;
+    uint32_t own, own_lasting; /* per_consumer: the window of the consumers that are, and what was
+                                  lasting when they were made, or less */
+    uint64_t renewed_at;       /* ms; of the last consuming_renew */
+    unsigned generation;       /* of consumers */
+    bool up;                   /* on_up was called for this connection */
+    bool prefetch_dirty;       /* to be sent */
+    bool per_consumer; /* the window counts for each consumer: quorum queues know no other */
+    bool cancelled;    /* broker_cancel_consumers */
     uint64_t delivered, settled;
 };
 
@@ -59,7 +63,23 @@ struct broker {
 /* consuming.c */
 MUST_CHECK bool consuming_init(struct broker *broker);
 void consuming_done(struct broker *broker);
-void consuming_cancel(struct broker *broker);
+
+/* consumers.c */
+/* The number of the queue in one of our consumer tags; queue_count if it is none. */
+size_t consumers_index(const struct broker *broker, amqp_bytes_t tag);
+/* Asks for a consumer. False: given up. */
+MUST_CHECK bool consumers_ask(struct broker *broker, size_t index);
+/* A queue whose consumer was asked for and is not there yet, or NULL. */
+const struct broker_queue *consumers_asked(const struct broker *broker);
+/* Gives up: the queue cannot be consumed. */
+void consumers_refuse(struct broker *broker, const struct broker_queue *queue, const char *why);
+/* Consumers are about to be made. */
+void consumers_note_window(struct broker *broker);
+/* Makes consumers anew whose window was fixed when they were made; later, if something stands in
+ * the way now. */
+void consumers_renew(struct broker *broker);
+/* Ends all of them for good. */
+void consumers_cancel(struct broker *broker);
 
 /* settling.c */
 void settling_flush(struct broker *broker);

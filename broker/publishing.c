@@ -71,6 +71,15 @@ static bool finish_message(struct publishing *publishing)
     return true;
 }
 
+/* True while the place where the message is to go must be declared first. */
+static bool awaits_exchange(struct publishing *publishing, const struct outgoing *outgoing)
+{
+    if (!topology_want_exchange(&publishing->side.topology, outgoing->exchange))
+        return false;
+    side_declare_again(&publishing->side);
+    return true;
+}
+
 /* Sends the next message or the rest of one; false when nothing more can be sent now. */
 static bool send_one(struct publishing *publishing)
 {
@@ -84,7 +93,7 @@ static bool send_one(struct publishing *publishing)
         outbox_drop(outbox, "its headers are larger than a frame of this server");
         return true;
     }
-    if (!start_message(publishing, outgoing))
+    if (awaits_exchange(publishing, outgoing) || !start_message(publishing, outgoing))
         return false;
     if (publishing->careful > 0)
         publishing->careful--;
@@ -204,9 +213,10 @@ static void on_frame(struct broker *broker, const amqp_frame_t *frame)
 
 static void on_declared(struct broker *broker)
 {
+    if (broker->publishing.side.state != SIDE_DECLARING)
+        return; /* a lazy queue */
     broker->publishing.ready = true;
-    if (broker->publishing.side.state == SIDE_DECLARING)
-        side_up(&broker->publishing.side);
+    side_up(&broker->publishing.side);
 }
 
 static void on_down(struct broker *broker, int code)
@@ -249,7 +259,8 @@ bool publishing_init(struct broker *broker)
     for (size_t i = 0; i < config->queue_count; i++)
         if (config->queues[i].declare_only)
             topology_add(&publishing->side.topology,
-                         (struct topology_item){.queue = &config->queues[i]});
+                         (struct topology_item){.queue = &config->queues[i],
+                                                .lazy = config->queues[i].lazy});
     return true;
 }
 

@@ -9,7 +9,8 @@ void settling_send_prefetch(struct broker *broker)
 {
     struct consuming *consuming = &broker->consuming;
     amqp_basic_qos_t method = {
-        .prefetch_count = (uint16_t)consuming->prefetch,
+        .prefetch_count =
+            (uint16_t)(consuming->per_consumer ? consuming->own : consuming->prefetch),
         .global = !consuming->per_consumer,
     };
     consuming->prefetch_dirty = false;
@@ -36,7 +37,9 @@ void settling_flush(struct broker *broker)
     struct settle_op op;
     if (consuming->side.state != SIDE_UP)
         return;
-    if (consuming->prefetch_dirty)
+    if (consuming->prefetch_dirty && consuming->per_consumer)
+        consumers_renew(broker);
+    else if (consuming->prefetch_dirty)
         settling_send_prefetch(broker);
     if (!settle_pending(&consuming->settle))
         return;
@@ -55,11 +58,12 @@ bool broker_settle(struct broker *broker, uint64_t epoch, uint64_t tag, enum bro
     return true;
 }
 
-void broker_set_prefetch(struct broker *broker, uint32_t prefetch)
+void broker_set_prefetch(struct broker *broker, uint32_t prefetch, uint32_t lasting)
 {
     struct consuming *consuming = &broker->consuming;
     if (prefetch > PREFETCH_MAX)
         prefetch = PREFETCH_MAX;
-    consuming->prefetch_dirty |= prefetch != consuming->prefetch;
+    consuming->prefetch_dirty |= prefetch != consuming->prefetch || lasting != consuming->lasting;
     consuming->prefetch = prefetch;
+    consuming->lasting = lasting < prefetch ? lasting : prefetch;
 }

@@ -207,8 +207,10 @@ struct topology_item *topology_add(struct topology *topology, struct topology_it
 
 void topology_reset(struct topology *topology)
 {
-    for (size_t i = 0; i < topology->count; i++)
-        topology->items[i].wanted = true;
+    for (size_t i = 0; i < topology->count; i++) {
+        topology->items[i].wanted = !topology->items[i].lazy;
+        topology->items[i].tried = false;
+    }
     topology->current = 0;
     topology->step = TOPOLOGY_IDLE;
     topology->channel_open = true;
@@ -227,6 +229,26 @@ void topology_want_queue(struct topology *topology, const struct broker_queue *q
     for (size_t i = 0; i < topology->count; i++)
         if (topology->items[i].queue == queue)
             topology->items[i].wanted = true;
+}
+
+static bool is_of(const struct topology_item *item, amqp_bytes_t exchange)
+{
+    const char *name = item->queue->exchange;
+    return strlen(name) == exchange.len && memcmp(name, exchange.bytes, exchange.len) == 0;
+}
+
+bool topology_want_exchange(struct topology *topology, amqp_bytes_t exchange)
+{
+    if (exchange.len == 0)
+        return false;
+    for (size_t i = 0; i < topology->count; i++) {
+        struct topology_item *item = &topology->items[i];
+        if (item->lazy && !item->tried && is_of(item, exchange)) {
+            item->wanted = true;
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool find_wanted(struct topology *topology)
@@ -268,6 +290,7 @@ static enum topology_progress send_from(struct topology *topology, struct link *
     }
     topology->step = TOPOLOGY_IDLE;
     item->wanted = item->purge = false;
+    item->tried = true;
     return TOPOLOGY_COMPLETE;
 }
 
@@ -297,12 +320,18 @@ enum topology_progress topology_continue(struct topology *topology, struct link 
     return progress == TOPOLOGY_COMPLETE ? topology_advance(topology, link) : progress;
 }
 
-void topology_refused(struct topology *topology, struct link *link)
+bool topology_refused(struct topology *topology, struct link *link)
 {
+    struct topology_item *item = &topology->items[topology->current];
     amqp_channel_close_ok_t ok = {0};
     link_send_method(link, TOPOLOGY_CHANNEL, AMQP_CHANNEL_CLOSE_OK_METHOD, &ok);
     topology->channel_open = false;
     topology->step = TOPOLOGY_IDLE;
+    if (item->lazy) {
+        item->wanted = false;
+        item->tried = true;
+    }
+    return item->lazy;
 }
 
 static const struct {

@@ -27,6 +27,8 @@ struct topology_item {
     const struct broker_queue *queue;
     bool wanted; /* to be declared */
     bool purge;  /* to be emptied after that, once */
+    bool lazy;   /* not wanted until topology_want_exchange asks for it */
+    bool tried;  /* declared on this link, or refused */
 };
 
 struct topology {
@@ -45,6 +47,9 @@ struct topology_item *topology_add(struct topology *topology, struct topology_it
 void topology_reset(struct topology *topology);
 bool topology_wants(const struct topology *topology);
 void topology_want_queue(struct topology *topology, const struct broker_queue *queue);
+/* A message is to go to the exchange: true if a lazy queue of it must be declared first, which is
+ * wanted from now on. */
+bool topology_want_exchange(struct topology *topology, amqp_bytes_t exchange);
 
 enum topology_progress {
     TOPOLOGY_COMPLETE = 0, /* nothing is left to declare */
@@ -57,8 +62,9 @@ MUST_CHECK enum topology_progress topology_advance(struct topology *topology, st
 bool topology_answered(const struct topology *topology, amqp_method_number_t id);
 /* After the awaited answer: sends the next step. */
 MUST_CHECK enum topology_progress topology_continue(struct topology *topology, struct link *link);
-/* The server closed the channel: the current item stays wanted. Answers the close. */
-void topology_refused(struct topology *topology, struct link *link);
+/* The server closed the channel: the current item stays wanted. Answers the close. True if the item
+ * is a lazy one, which is not wanted any more. */
+bool topology_refused(struct topology *topology, struct link *link);
 /* A sentence about the current item and what the server said of it; with advice where there is
  * some. */
 void topology_describe(const struct topology *topology, int code, const char *server_text,

@@ -111,6 +111,13 @@ static struct session *start_on_lasting(const char *queue, uint32_t prefetch)
     return session;
 }
 
+static void session_idle(struct session *session, double seconds)
+{
+    uint64_t end = session_deadline(seconds);
+    while (uv_hrtime() < end)
+        session_turn(session, "", session_deadline(5));
+}
+
 static void settles_what_was_decided_and_nothing_else(void **state)
 {
     static const enum broker_verb verbs[] = {BROKER_ACK, BROKER_REJECT, BROKER_REJECT_REQUEUE,
@@ -203,9 +210,9 @@ static void holds_back_at_the_window_but_not_remote_control(void **state)
     UNTIL(session, session->received == 4);
     assert_int_equal(session->deliveries[3]->tag, 0);
     assert_ptr_equal(session->deliveries[3]->queue, &session->queues[1]);
-    broker_set_prefetch(session->broker, 5);
+    broker_set_prefetch(session->broker, 5, 0);
     UNTIL(session, session->received == 6);
-    broker_set_prefetch(session->broker, 0);
+    broker_set_prefetch(session->broker, 0, 0);
     UNTIL(session, session->received == 11);
     session_end(session);
 }
@@ -231,6 +238,113 @@ static void consumes_from_a_quorum_queue(void **state)
     assert_int_equal(session->ups, 1);
     session_end(session);
     peer_delete("quorum");
+}
+
+static void changes_the_window_of_a_quorum_queue(void **state)
+{
+    msgpack_object_kv pair = {text_object("x-queue-type"), text_object("quorum")};
+    struct session *session = session_new(node_url());
+    (void)state;
+    peer_delete("quorum-window");
+    struct broker_queue *queue = session_queue(session, "quorum-window");
+    queue->auto_delete = false;
+    queue->durable = true;
+    queue->arguments = (msgpack_object){.type = MSGPACK_OBJECT_MAP, .via.map = {1, &pair}};
+    session->config.prefetch = 2;
+    session_start(session);
+    UNTIL(session, session->ups == 1);
+    for (int i = 0; i < 20; i++)
+        session_publish(session, "quorum-window", "m");
+    UNTIL(session, session->published == 20 && session->received == 2);
+    broker_set_prefetch(session->broker, 4, 0);
+    UNTIL(session, session->received == 6); /* the first two belong to the former consumer */
+    session_idle(session, 0.3);
+    assert_int_equal(session->received, 6);
+    broker_set_prefetch(session->broker, 5, 1); /* one of six lasts: nothing changes for the rest */
+    session_idle(session, 0.3);
+    assert_int_equal(session->received, 6);
+    broker_set_prefetch(session->broker, 1, 0);
+    session_idle(session, 0.5);
+    assert_int_equal(session->received, 7);
+    for (uint64_t tag = 1; tag <= 6; tag++)
+        assert_true(broker_settle(session->broker, 1, tag, BROKER_ACK));
+    session_idle(session, 0.3);
+    assert_int_equal(session->received, 7);
+    assert_true(broker_settle(session->broker, 1, 7, BROKER_ACK));
+    UNTIL(session, session->received == 8);
+    session_idle(session, 0.3);
+    assert_int_equal(session->received, 8);
+    for (size_t i = 0; i < 8; i++)
+        assert_false(session->deliveries[i]->redelivered);
+    assert_int_equal(session->ups, 1);
+    session_end(session);
+    peer_delete("quorum-window");
+}
+
+static void declares_a_lazy_queue_with_its_first_message(void **state)
+{
+    msgpack_object_kv pair = {text_object("x-expires"),
+                              {.type = MSGPACK_OBJECT_POSITIVE_INTEGER, .via.u64 = 60000}};
+    struct session *session = session_new(node_url());
+    (void)state;
+    peer_delete("lazy");
+    session_queue(session, "diligent");
+    struct broker_queue *lazy = session_queue(session, "lazy");
+    lazy->exchange = "lazy-exchange";
+    lazy->exchange_type = "fanout";
+    lazy->routing_key = "";
+    lazy->declare_only = lazy->lazy = true;
+    lazy->auto_delete = false;
+    lazy->exchange_auto_delete = true;
+    lazy->arguments = (msgpack_object){.type = MSGPACK_OBJECT_MAP, .via.map = {1, &pair}};
+    session_start(session);
+    UNTIL(session, session->ups == 1);
+    session_publish(session, "diligent", "m");
+    UNTIL(session, session->published == 1 && session->received == 1);
+    struct broker_message message = {.exchange = text_of("lazy-exchange"),
+                                     .routing_key = text_of("any"),
+                                     .delivery_mode = 1,
+                                     .mandatory = true};
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(broker_publish(session->broker, &message, session_on_published, session),
+                         0);
+    session_publish(session, "diligent", "m");
+    UNTIL(session, session->published == 5 && session->received == 2);
+    assert_int_equal(session->refused, 0);
+    assert_int_equal(peer_count("lazy"), 3);
+    session_end(session);
+    peer_delete("lazy");
+}
+
+static void a_lazy_queue_that_is_refused_costs_its_messages_only(void **state)
+{
+    amqp_connection_state_t peer = peer_open();
+    struct session *session = session_new(node_url());
+    (void)state;
+    amqp_queue_declare(peer, 1, amqp_cstring_bytes("lazy-other"), 0, 1, 0, 0, amqp_empty_table);
+    session_queue(session, "diligent2");
+    struct broker_queue *lazy = session_queue(session, "lazy-other"); /* not durable */
+    lazy->exchange = "lazy-other-exchange";
+    lazy->exchange_type = "fanout";
+    lazy->declare_only = lazy->lazy = true;
+    lazy->auto_delete = false;
+    session_start(session);
+    UNTIL(session, session->ups == 1);
+    struct broker_message message = {.exchange = text_of("lazy-other-exchange"),
+                                     .routing_key = text_of("any"),
+                                     .delivery_mode = 1,
+                                     .mandatory = true};
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(broker_publish(session->broker, &message, session_on_published, session),
+                         0);
+        session_publish(session, "diligent2", "m");
+    }
+    UNTIL(session, session->refused == 2 && session->received == 2);
+    assert_non_null(strstr(session->notices, "lazy-other"));
+    assert_string_equal(session->failed, "");
+    session_end(session);
+    peer_close(peer);
+    peer_delete("lazy-other");
 }
 
 /* The queue exists as a quorum queue, but we do not say so. */
@@ -389,6 +503,9 @@ int main(void)
         cmocka_unit_test(refuses_an_oversized_body_without_reading_it),
         cmocka_unit_test(holds_back_at_the_window_but_not_remote_control),
         cmocka_unit_test(consumes_from_a_quorum_queue),
+        cmocka_unit_test(changes_the_window_of_a_quorum_queue),
+        cmocka_unit_test(declares_a_lazy_queue_with_its_first_message),
+        cmocka_unit_test(a_lazy_queue_that_is_refused_costs_its_messages_only),
         cmocka_unit_test(falls_back_to_a_window_for_each_queue),
         cmocka_unit_test(binds_queues_and_exchanges_as_declared),
         cmocka_unit_test(empties_the_queues_once_when_asked_to),

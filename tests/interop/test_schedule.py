@@ -55,7 +55,8 @@ def test_expired_task_is_acknowledged(graveyard: None, worker: Callable[..., Bas
 @celeriac_only
 def test_task_expires_behind_a_busy_child(worker: Callable[..., BaseWorker],
                                           client: Celery) -> None:
-    worker(concurrency=1)
+    # What waits at the broker is dropped by it when it expires, and nobody is told.
+    worker("--prefetch-multiplier", "4", concurrency=1)
     busy = client.send_task("example.sleep", (1.2,))
     late = [client.send_task("example.add", (2, 3), expires=0.4) for _ in range(3)]
     patient = client.send_task("example.add", (2, 3), expires=60)
@@ -125,7 +126,7 @@ def test_task_that_expires_before_its_eta_is_revoked(worker: Callable[..., BaseW
 def test_held_tasks_go_back_at_a_warm_stop(worker: Callable[..., BaseWorker], amqp: Client) -> None:
     running = worker()
     for _ in range(20):
-        amqp.send_task("example.add", (0, 0), eta=iso(600))
+        amqp.send_task("example.add", (0, 0), eta=iso(200))
     ready = amqp.declare(durable=False, exclusive=True)
     amqp.send_task("example.add", (0, 0), reply_to=ready)
     amqp.wait_message(ready)

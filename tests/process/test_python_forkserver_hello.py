@@ -107,6 +107,15 @@ def test_settings_are_the_apps(tmp_path: Path) -> None:
         assert settings[name] == value, name
 
 
+@pytest.mark.parametrize("how", ["app.conf.worker_prefetch_multiplier = 4",
+                                 "app.conf.update(worker_prefetch_multiplier=4)",
+                                 "app.add_defaults({'worker_prefetch_multiplier': 4})"])
+def test_prefetch_multiplier_is_told_if_the_app_chose_it(tmp_path: Path, how: str) -> None:
+    assert "worker_prefetch_multiplier" not in configured(tmp_path)
+    assert hello(tmp_path, "app = Celery('proj')\n" + how).settings[
+        "worker_prefetch_multiplier"] == 4
+
+
 def test_settings_are_plain_values(tmp_path: Path) -> None:
     settings = configured(tmp_path)
     assert settings["result_expires"] == 86400.0

@@ -122,6 +122,7 @@ static int read_hello(struct app *app, const msgpack_object *description,
 static struct consumer_config consumer_config_of(const struct app *app)
 {
     const struct settings *settings = &app->settings;
+    bool is_auto = settings->worker_prefetch_multiplier < 0;
     return (struct consumer_config){
         .nodename = app->nodename,
         .task_acks_late = settings->task_acks_late,
@@ -131,7 +132,11 @@ static struct consumer_config consumer_config_of(const struct app *app)
         .task_time_limit = settings->task_time_limit,
         .task_soft_time_limit = settings->task_soft_time_limit,
         .worker_lost_max_deliveries = (unsigned)settings->worker_lost_max_deliveries,
-        .prefetch = app->concurrency * (unsigned)settings->worker_prefetch_multiplier,
+        .concurrency = app->concurrency,
+        .prefetch_multiplier = is_auto ? 0 : (unsigned)settings->worker_prefetch_multiplier,
+        .prefetch_automatic = is_auto,
+        .worker_eta_task_limit = (unsigned)settings->worker_eta_task_limit,
+        .eta_hold = settings->worker_eta_hold,
         .result_serializer = app->results.serializer,
         .accept_content = app->results.app_decides ? NULL : app->results.accepted,
         .result_extended = settings->result_extended,
@@ -169,7 +174,6 @@ static struct broker_config broker_config_of(const struct app *app)
         .queue_count = app->queues.count,
         .product = "celeriac",
         .version = CELERIAC_VERSION,
-        .prefetch = app->concurrency * (unsigned)settings->worker_prefetch_multiplier,
         .purge = app->options.purge,
         .connection_timeout = settings->broker_connection_timeout,
         .heartbeat = settings->broker_heartbeat,

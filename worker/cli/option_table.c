@@ -197,7 +197,7 @@ const struct option_row option_table[] = {
      "accepted; not supported yet"},
     {0, SCOPE_OURS, "events", NULL, NULL, CALL(task_events), NULL},
     {0, SCOPE_WORKER, "prefetch-multiplier", "N", NULL, CALL(prefetch_multiplier),
-     "messages held for each child process (default 4)"},
+     "messages held for each child process; default auto: many short ones, one long one"},
     {0, SCOPE_WORKER, "disable-prefetch", NULL, NULL, WARN("it is for Redis brokers"), "accepted"},
     {0, SCOPE_WORKER, "max-tasks-per-child", "N", NULL, SETTING("worker_max_tasks_per_child"),
      "replace a child after N tasks"},

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "worker/cli/runtime.h"
@@ -82,7 +83,11 @@ static void add_override(struct runtime *runtime, const char *text)
     if (!override_split(text, &parts))
         return;
     /* These go through the environment, which other users of the machine cannot read. */
-    if (strcmp(parts.name, "broker_url") != 0 && strcmp(parts.name, "result_backend") != 0)
+    if (strcmp(parts.name, "broker_url") == 0 || strcmp(parts.name, "result_backend") == 0)
+        return;
+    /* Celery knows numbers only. */
+    if (strcmp(parts.name, "worker_prefetch_multiplier") != 0 ||
+        strcasecmp(parts.value, "auto") != 0)
         runtime_add(runtime, "--setting=%s=%s", parts.name, parts.value);
 }
 

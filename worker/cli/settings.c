@@ -10,7 +10,15 @@
 #include <string.h>
 #include <strings.h>
 
-enum setting_type { TYPE_STRING, TYPE_LIST, TYPE_BOOL, TYPE_CHOICE, TYPE_COUNT, TYPE_SECONDS };
+enum setting_type {
+    TYPE_STRING,
+    TYPE_LIST,
+    TYPE_BOOL,
+    TYPE_CHOICE,
+    TYPE_COUNT,
+    TYPE_COUNT_OR_AUTO,
+    TYPE_SECONDS
+};
 
 struct setting {
     const char *name;
@@ -24,7 +32,8 @@ struct setting {
 #name, type, offsetof(struct settings, name), standard                                     \
     }
 
-/* The defaults are Celery's, but for acks: design.md 5.1, README.md's table of deviations. */
+/* The defaults are Celery's, but for acks and the prefetch multiplier: README.md's table of
+ * deviations. */
 static const struct setting table[] = {
     SETTING(broker_url, TYPE_STRING, "amqp://guest@localhost//"),
     SETTING(broker_connection_timeout, TYPE_SECONDS, "4"),
@@ -61,7 +70,9 @@ static const struct setting table[] = {
     SETTING(task_create_missing_queue_exchange_type, TYPE_STRING, NULL),
     SETTING(task_queue_max_priority, TYPE_COUNT, "0"),
     SETTING(worker_concurrency, TYPE_COUNT, "0"),
-    SETTING(worker_prefetch_multiplier, TYPE_COUNT, "4"),
+    SETTING(worker_prefetch_multiplier, TYPE_COUNT_OR_AUTO, "auto"),
+    SETTING(worker_eta_task_limit, TYPE_COUNT, "0"),
+    SETTING(worker_eta_hold, TYPE_SECONDS, "300"),
     SETTING(worker_max_tasks_per_child, TYPE_COUNT, "0"),
     SETTING(worker_max_memory_per_child, TYPE_COUNT, "0"),
     SETTING(worker_lost_max_deliveries, TYPE_COUNT, "3"),
@@ -132,6 +143,15 @@ static enum settings_answer read_count(const struct setting *setting, const char
     return SETTINGS_OK;
 }
 
+static enum settings_answer read_count_or_auto(const struct setting *setting, const char *text,
+                                               int *ret)
+{
+    if (strcasecmp(text, "auto") != 0)
+        return read_count(setting, text, ret);
+    *ret = -1;
+    return SETTINGS_OK;
+}
+
 static enum settings_answer read_seconds(const char *text, double *ret)
 {
     if (is_none(text)) {
@@ -177,6 +197,8 @@ static enum settings_answer assign(struct settings *settings, size_t index, char
         return read_choice(text, place);
     case TYPE_COUNT:
         return read_count(setting, text, place);
+    case TYPE_COUNT_OR_AUTO:
+        return read_count_or_auto(setting, text, place);
     case TYPE_SECONDS:
         return read_seconds(text, place);
     case TYPE_LIST:
@@ -194,6 +216,7 @@ static const char *const type_words[] = {
     [TYPE_BOOL] = "true or false",
     [TYPE_CHOICE] = "true, false or None",
     [TYPE_COUNT] = "a whole number from 0 to 1000000000, or None",
+    [TYPE_COUNT_OR_AUTO] = "a whole number from 0 to 1000000000, or auto",
     [TYPE_SECONDS] = "a number of seconds from 0, or None",
 };
 

@@ -47,7 +47,10 @@ struct settings {
     const char *task_create_missing_queue_type, *task_create_missing_queue_exchange_type;
     int task_queue_max_priority;
 
-    int worker_concurrency, worker_prefetch_multiplier;
+    int worker_concurrency;
+    int worker_prefetch_multiplier; /* -1: auto */
+    int worker_eta_task_limit;      /* 0: None */
+    double worker_eta_hold;
     int worker_max_tasks_per_child, worker_max_memory_per_child;
     int worker_lost_max_deliveries;
     double worker_proc_alive_timeout;

@@ -13,8 +13,6 @@
 #include "worker/consumer/internal.h"
 #include "worker/log/log.h"
 
-enum { PREFETCH_MAX = 65535 /* AMQP's field is 16 bits wide */ };
-
 int64_t consumer_now(void)
 {
     struct timespec now;
@@ -22,17 +20,30 @@ int64_t consumer_now(void)
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
+static void on_window_timer(uv_timer_t *timer);
+
 static void adjust_prefetch(struct consumer *consumer)
 {
-    if (consumer->config.prefetch == 0)
-        return;
-    /* What waits for its eta must not take the place of what could run (celery-wire.md 1.5). */
-    size_t wanted = consumer->config.prefetch + consumer->waiting.count;
-    uint32_t prefetch = wanted < PREFETCH_MAX ? (uint32_t)wanted : PREFETCH_MAX;
+    struct prefetch_hand hand = {.held = consumer->waiting.count, .parking = consumer->parking};
+    uint32_t prefetch = prefetch_window(&consumer->prefetch, &hand);
+    if (prefetch_restless(&consumer->prefetch) && consumer->state == CONSUMER_RUNNING &&
+        !uv_is_active((uv_handle_t *)&consumer->window_timer))
+        uv_timer_start(&consumer->window_timer, on_window_timer, PREFETCH_LOOK_MS,
+                       PREFETCH_LOOK_MS);
     if (prefetch == consumer->sent_prefetch)
         return;
     consumer->sent_prefetch = prefetch;
-    broker_set_prefetch(consumer->broker, prefetch);
+    broker_set_prefetch(consumer->broker, prefetch,
+                        (uint32_t)(hand.held < prefetch ? hand.held : prefetch));
+}
+
+static void on_window_timer(uv_timer_t *timer)
+{
+    struct consumer *consumer = timer->data;
+    prefetch_look(&consumer->prefetch, (double)uv_hrtime() / 1e9, consumer->running > 0);
+    if (!prefetch_restless(&consumer->prefetch) || consumer->state != CONSUMER_RUNNING)
+        uv_timer_stop(timer);
+    adjust_prefetch(consumer);
 }
 
 void consumer_adjust(struct consumer *consumer)
@@ -112,6 +123,7 @@ static void on_up(void *context, uint64_t epoch)
 {
     struct consumer *consumer = context;
     (void)epoch;
+    consumer->parking_refused = false;
     log_info("%s ready.", consumer->config.nodename);
     if (!consumer->greeted)
         appsignal_send(consumer, APPSIGNAL_WORKER_READY, NULL);
@@ -217,11 +229,10 @@ void consumer_log_state(const struct consumer *consumer)
                 (unsigned long long)broker.delivered, (unsigned long long)broker.settled,
                 (unsigned long long)broker.published, (unsigned long long)broker.confirmed,
                 broker.outbox_messages, broker.outbox_bytes);
-    log_warning(
-        "requests: held=%zu waiting for their eta=%zu being recorded=%zu joining chords=%zu "
-        "finished while offline=%zu",
-        consumer->settlement.count, consumer->waiting.count, consumer->recording, consumer->joining,
-        consumer->settlement.finished);
+    log_warning("requests: held=%zu waiting for their eta=%zu being parked=%zu being recorded=%zu "
+                "joining chords=%zu finished while offline=%zu",
+                consumer->settlement.count, consumer->waiting.count, consumer->parking,
+                consumer->recording, consumer->joining, consumer->settlement.finished);
 }
 
 /* ---- life ---- */
@@ -244,8 +255,9 @@ struct consumer *consumer_new(uv_loop_t *loop, const struct pool_config *pool,
     }
     uv_timer_init(loop, &consumer->eta_timer);
     uv_timer_init(loop, &consumer->stop_timer);
-    consumer->eta_timer.data = consumer->stop_timer.data = consumer;
-    consumer->open_handles = 2;
+    uv_timer_init(loop, &consumer->window_timer);
+    consumer->eta_timer.data = consumer->stop_timer.data = consumer->window_timer.data = consumer;
+    consumer->open_handles = 3;
     return consumer;
 }
 
@@ -259,6 +271,7 @@ void consumer_free(struct consumer *consumer)
     pool_free(consumer->pool);
     backend_close(consumer->backend);
     broker_free(consumer->broker);
+    free(consumer->queues);
     registry_done(&consumer->registry);
     free(consumer);
 }
@@ -266,6 +279,25 @@ void consumer_free(struct consumer *consumer)
 int consumer_start(struct consumer *consumer)
 {
     return pool_start(consumer->pool);
+}
+
+/* Needs the config. False: out of memory. */
+static bool open_broker(struct consumer *consumer, const struct broker_config *config)
+{
+    struct broker_config own = *config;
+    own.prefetch = consumer->sent_prefetch;
+    if (consumer->config.eta_hold > 0) {
+        own.queues = consumer->queues =
+            reallocarray(NULL, config->queue_count + DELAY_RUNGS, sizeof(struct broker_queue));
+        own.queue_count = config->queue_count + DELAY_RUNGS;
+        if (consumer->queues == NULL)
+            return false;
+        memcpy(consumer->queues, config->queues, config->queue_count * sizeof(*config->queues));
+        delay_init(&consumer->delay, consumer->config.eta_hold);
+        delay_queues(&consumer->delay, consumer->queues + config->queue_count);
+    }
+    consumer->broker = broker_new(consumer->loop, &own, &broker_handler, consumer);
+    return consumer->broker != NULL;
 }
 
 int consumer_connect(struct consumer *consumer, const struct consumer_config *config,
@@ -276,9 +308,11 @@ int consumer_connect(struct consumer *consumer, const struct consumer_config *co
     if (pool_open(consumer->pool, pool) != 0)
         return -ENOMEM;
     consumer->config = *config;
-    consumer->sent_prefetch = config->prefetch;
-    consumer->broker = broker_new(consumer->loop, broker, &broker_handler, consumer);
-    if (consumer->broker == NULL)
+    prefetch_init(&consumer->prefetch, config->concurrency,
+                  config->concurrency * config->prefetch_multiplier, config->prefetch_automatic,
+                  config->worker_eta_task_limit);
+    consumer->sent_prefetch = prefetch_window(&consumer->prefetch, &(struct prefetch_hand){0});
+    if (!open_broker(consumer, broker))
         return -ENOMEM;
     struct backend_config whole = *backend;
     whole.loop = consumer->loop;

@@ -40,7 +40,11 @@ struct consumer_config {
     double task_time_limit, task_soft_time_limit; /* seconds; 0 = none */
     unsigned
         worker_lost_max_deliveries; /* losses of its process that a task may cost; at least 1 */
-    unsigned prefetch;              /* concurrency x multiplier; 0 = unlimited */
+    unsigned concurrency;           /* of the pool */
+    unsigned prefetch_multiplier;   /* 0 = unlimited */
+    bool prefetch_automatic;        /* the window follows the work; then there is no multiplier */
+    unsigned worker_eta_task_limit; /* the window does not grow beyond it; 0 = none */
+    double eta_hold; /* seconds: what is due later is parked at the broker; 0 = nothing is */
     /* NULL: none that we know. Then the runtime leaves no documents to us. */
     const struct serializer *result_serializer;
     /* NULL at the end. NULL altogether: the runtime decides (HELLO's `records`). */

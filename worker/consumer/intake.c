@@ -9,6 +9,7 @@
 #include "codec/result_message.h"
 #include "worker/consumer/internal.h"
 #include "worker/consumer/loss.h"
+#include "worker/consumer/park.h"
 #include "worker/log/log.h"
 
 /* What a step says of a request. */
@@ -62,8 +63,7 @@ static enum step attach(struct request *request)
     struct consumer *consumer = request->consumer;
     if (!request->delivery->redelivered)
         return GO_ON;
-    struct request *orphan =
-        settlement_find_orphan(&consumer->settlement, &request->message, request->losses);
+    struct request *orphan = settlement_find_orphan(&consumer->settlement, request);
     if (orphan == NULL)
         return GO_ON;
     log_info("Task %s was redelivered: attached to its run here, not started again",
@@ -209,8 +209,14 @@ static void hold_until(struct request *request, int64_t due)
         return;
     }
     request_set_state(request, REQUEST_WAITING);
+    prefetch_arrived(&consumer->prefetch, true);
     arm_eta_timer(consumer);
     consumer_adjust(consumer);
+}
+
+static enum step park(struct request *request)
+{
+    return park_take(request) ? TAKEN : GO_ON;
 }
 
 /* Row L. */
@@ -239,6 +245,7 @@ static enum step submit(struct request *request)
     int error = request_pack(request);
     if (error != 0)
         return refuse(request, &refusal, codec_strerror(error));
+    prefetch_arrived(&request->consumer->prefetch, false);
     jobs_submit(request, REQUEST_SUBMITTED);
     return TAKEN;
 }
@@ -252,16 +259,30 @@ static void run_steps(struct request *request, step_function *const *steps)
 }
 
 static step_function *const steps_of_delivery[] = {
-    check_stopping, attach,   check_registered, check_content_type, resolve_options,
-    check_expired,  tell_app, hold_for_eta,     wait_behind,        submit,
-    NULL,
+    check_stopping, attach,          check_registered, check_content_type,
+    park,           resolve_options, check_expired,    tell_app,
+    hold_for_eta,   wait_behind,          submit,           NULL,
+};
+static step_function *const steps_of_kept[] = {
+    resolve_options, check_expired, tell_app, hold_for_eta, wait_behind, submit, NULL,
 };
 static step_function *const steps_of_due[] = {check_stopping, check_expired, wait_behind, submit,
                                               NULL};
 
+void intake_keep(struct request *request)
+{
+    request_set_state(request, REQUEST_RECEIVED);
+    run_steps(request, steps_of_kept);
+}
+
 static struct request *request_of(struct consumer *consumer, struct broker_delivery *delivery)
 {
     struct request *request = request_new(consumer, delivery);
+    if (request != NULL && !park_restore(request)) {
+        request->delivery = NULL;
+        request_free(request);
+        request = NULL;
+    }
     if (request == NULL) {
         log_critical("Out of memory: a message goes back to its queue");
         broker_settle(consumer->broker, delivery->epoch, delivery->tag, BROKER_NACK_REQUEUE);
@@ -336,16 +357,6 @@ void intake_release_due(struct consumer *consumer)
     arm_eta_timer(consumer);
 }
 
-void intake_return_waiting(struct consumer *consumer)
-{
-    struct eta_entry *first;
-    while ((first = eta_heap_first(&consumer->waiting)) != NULL) {
-        eta_heap_remove(&consumer->waiting, first);
-        finish_close(CONTAINER_OF(first, struct request, eta), BROKER_NACK_REQUEUE);
-    }
-    uv_timer_stop(&consumer->eta_timer);
-}
-
 /* After a lost connection: what has not begun is the server's again; what runs, or has run, becomes
  * an orphan. */
 static void forget_or_orphan(struct consumer *consumer, struct request *request)
@@ -359,18 +370,6 @@ static void forget_or_orphan(struct consumer *consumer, struct request *request)
     } else if (request->state == REQUEST_BEHIND ||
                (request->state == REQUEST_SUBMITTED && jobs_withdraw(request))) {
         finish_close(request, BROKER_NACK_REQUEUE);
-    }
-}
-
-void intake_return_queued(struct consumer *consumer)
-{
-    struct request *request = consumer->settlement.oldest;
-    while (request != NULL) {
-        struct request *newer = request->newer;
-        if (request->state == REQUEST_BEHIND ||
-            (request->state == REQUEST_SUBMITTED && jobs_withdraw(request)))
-            finish_close(request, BROKER_NACK_REQUEUE);
-        request = newer;
     }
 }
 

@@ -11,8 +11,10 @@
 #include "worker/consumer/appsignal.h"
 #include "worker/consumer/chord.h"
 #include "worker/consumer/consumer.h"
+#include "worker/consumer/delay.h"
 #include "worker/consumer/eta.h"
 #include "worker/consumer/failure.h"
+#include "worker/consumer/prefetch.h"
 #include "worker/consumer/registry.h"
 #include "worker/consumer/request.h"
 #include "worker/consumer/routing.h"
@@ -52,8 +54,12 @@ struct consumer {
     bool paused;
 
     struct eta_heap waiting;
-    uv_timer_t eta_timer;
-    uv_timer_t stop_timer;
+    struct prefetch prefetch;
+    struct delay delay;
+    struct broker_queue *queues; /* owned: the broker's, with the delay queues */
+    size_t parking;              /* requests on their way to a delay queue */
+    bool parking_refused;        /* by the broker, over this connection */
+    uv_timer_t eta_timer, stop_timer, window_timer;
     unsigned open_handles;
 
     bool greeted; /* the app has been told that we are ready */
@@ -76,12 +82,10 @@ void intake_oversized(void *context, struct broker_delivery *delivery, uint64_t 
 bool intake_still_wanted(struct request *request);
 /* Due requests go to the pool; arms the timer for the next. */
 void intake_release_due(struct consumer *consumer);
-/* What waits for its eta goes back to the broker: the worker stops. */
-void intake_return_waiting(struct consumer *consumer);
+/* The request stays here until its eta: it could not be parked. */
+void intake_keep(struct request *request);
 /* Has the request decided on once more, from the loop: what it waited for has come. */
 void intake_take_up(struct request *request);
-/* What waits in the pool, or for another request, goes back too. */
-void intake_return_queued(struct consumer *consumer);
 /* The connection is gone: forgets what no child has begun, makes orphans of the rest. */
 void intake_forget_unstarted(struct consumer *consumer);
 
@@ -131,10 +135,6 @@ void stopping_request_gone(struct consumer *consumer);
 void stopping_on_pool_stopped(void *context);
 /* The broker is gone too. */
 void stopping_finish(struct consumer *consumer);
-
-/* republish.c: the counted return of a lost task's message to its queue; closes the request
- * when it is done */
-void republish_counted(struct request *request);
 
 /* document.c */
 /* Writes request->document; logs and leaves it empty when it cannot. */

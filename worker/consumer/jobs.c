@@ -70,9 +70,12 @@ void jobs_on_ended(void *context, struct pool_job *job, const struct pool_ending
     struct consumer *consumer = context;
     struct request *request = request_of(job);
     --*count_of(request);
-    if (request->state == REQUEST_RECORDING)
+    if (request->state == REQUEST_RECORDING) {
         record_ended(request, ending);
-    else
+    } else {
+        prefetch_ended(&consumer->prefetch, (double)uv_hrtime() / 1e9, ending->runtime);
         outcome_ended(request, ending);
+    }
+    consumer_adjust(consumer);
     stopping_go_on(consumer);
 }

@@ -6,6 +6,7 @@
 
 #include "worker/consumer/internal.h"
 #include "worker/consumer/loss.h"
+#include "worker/consumer/republish.h"
 #include "worker/log/log.h"
 
 /* Early ack: when the task begins, as Celery does. */

@@ -132,7 +132,8 @@ static void put_delivery_info(msgpack_packer *packer, const struct request *requ
     put_text(packer, "exchange", delivery->exchange);
     put_text(packer, "routing_key", delivery->routing_key);
     put_priority(packer, delivery->priority);
-    put_bool(packer, "redelivered", delivery->redelivered || request->losses > 0);
+    put_bool(packer, "redelivered",
+             delivery->redelivered || request->was_redelivered || request->losses > 0);
 }
 
 static void pack_limit(msgpack_packer *packer, double seconds)

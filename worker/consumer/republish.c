@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Owns the counted return of a lost task's message to its queue: a copy with the loss count raised,
- * confirmed, then the ack of the original. The order means that a crash in between leaves two
- * messages, never none. */
+/* Owns copies of messages, and the counted return of a lost task's message to its queue: a copy
+ * with the loss count raised, confirmed, then the ack of the original. The order means that a crash
+ * in between leaves two messages, never none. */
+
+#include "worker/consumer/republish.h"
 
 #include <string.h>
 
 #include "worker/consumer/internal.h"
 #include "worker/consumer/loss.h"
+#include "worker/consumer/park.h"
 #include "worker/log/log.h"
 
 /* A loss that cannot be counted in the message ends the task here: it could cost processes for ever
@@ -42,15 +45,15 @@ static bool header_is_carried(struct text name)
         if (name.size >= size && memcmp(name.data, prefixes[i], size) == 0)
             return false;
     }
-    return !text_equal(name, LOSS_HEADER);
+    return !text_equal(name, LOSS_HEADER) && !text_equal(name, PARK_HEADER);
 }
 
-static bool headers_with_count(struct broker_delivery *delivery, int64_t losses,
-                               msgpack_object *ret)
+bool republish_headers(const struct request *request, uint32_t more, msgpack_object *ret)
 {
+    const struct broker_delivery *delivery = request->delivery;
     uint32_t size =
         delivery->headers.type == MSGPACK_OBJECT_MAP ? delivery->headers.via.map.size : 0;
-    if (!value_map(delivery->zone, size + 1, ret))
+    if (!value_map(delivery->zone, size + more, ret))
         return false;
     for (uint32_t i = 0; i < size; i++) {
         const msgpack_object_kv *pair = &delivery->headers.via.map.ptr[i];
@@ -58,31 +61,39 @@ static bool headers_with_count(struct broker_delivery *delivery, int64_t losses,
         if (value_as_text(&pair->key, &name) && header_is_carried(name))
             ret->via.map.ptr[ret->via.map.size++] = *pair;
     }
-    value_map_put(ret, LOSS_HEADER, value_int(losses));
     return true;
+}
+
+struct broker_message republish_message(const struct request *request,
+                                        const msgpack_object *headers)
+{
+    const struct broker_delivery *delivery = request->delivery;
+    return (struct broker_message){
+        .exchange = {"", 0},
+        .routing_key = {delivery->queue->name, strlen(delivery->queue->name)},
+        .content_type = delivery->content_type,
+        .content_encoding = delivery->content_encoding,
+        .correlation_id = delivery->correlation_id,
+        .reply_to = delivery->reply_to,
+        .expiration = delivery->expiration,
+        .message_id = delivery->message_id,
+        .priority = delivery->priority,
+        .delivery_mode = delivery->delivery_mode > 0 ? delivery->delivery_mode : 2,
+        .headers = headers,
+        .body = delivery->body,
+        .mandatory = true,
+    };
 }
 
 void republish_counted(struct request *request)
 {
-    struct broker_delivery *delivery = request->delivery;
     msgpack_object headers;
     int error = BROKER_ENOMEM;
-    if (headers_with_count(delivery, request->losses + 1, &headers)) {
-        struct broker_message copy = {
-            .exchange = {"", 0},
-            .routing_key = {delivery->queue->name, strlen(delivery->queue->name)},
-            .content_type = delivery->content_type,
-            .content_encoding = delivery->content_encoding,
-            .correlation_id = delivery->correlation_id,
-            .reply_to = delivery->reply_to,
-            .expiration = delivery->expiration,
-            .message_id = delivery->message_id,
-            .priority = delivery->priority,
-            .delivery_mode = delivery->delivery_mode > 0 ? delivery->delivery_mode : 2,
-            .headers = &headers,
-            .body = delivery->body,
-            .mandatory = true,
-        };
+    if (republish_headers(request, 2, &headers)) {
+        value_map_put(&headers, LOSS_HEADER, value_int(request->losses + 1));
+        if (request->parks > 0)
+            value_map_put(&headers, PARK_HEADER, request->parked);
+        struct broker_message copy = republish_message(request, &headers);
         request_set_state(request, REQUEST_REPUBLISHING);
         error = broker_publish(request->consumer->broker, &copy, on_republished, request);
     }

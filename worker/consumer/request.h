@@ -23,6 +23,7 @@ struct chord;
 enum request_state {
     REQUEST_RECEIVED,     /* being decided on */
     REQUEST_WAITING,      /* for its eta */
+    REQUEST_PARKING,      /* its copy is on the way to a delay queue */
     REQUEST_BEHIND,       /* waits for the end of another one with its task id (behind.c) */
     REQUEST_SUBMITTED,    /* in the pool: queued or in a child */
     REQUEST_RECORDING,    /* in the pool, where a child writes down how it ended */
@@ -57,7 +58,10 @@ struct request {
     bool retrying; /* it has ended in RETRY */
 
     bool acks_late, reject_on_worker_lost, ignore_result;
-    int64_t losses; /* behind it when it came */
+    int64_t losses;        /* behind it when it came */
+    int64_t parks;         /* likewise: stays in a delay queue (park.h) */
+    msgpack_object parked; /* PARK_HEADER's map, if parks > 0 */
+    bool was_redelivered;  /* before it was parked */
 
     const char *recorded;  /* what a record would say, in a word; NULL: there is none */
     unsigned record_tries; /* of the record */

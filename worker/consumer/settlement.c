@@ -105,12 +105,14 @@ struct request *settlement_find_other(const struct settlement *settlement,
 }
 
 struct request *settlement_find_orphan(const struct settlement *settlement,
-                                       const struct task_message *message, int64_t losses)
+                                       const struct request *redelivered)
 {
+    const struct task_message *message = &redelivered->message;
     struct request *request = *bucket_of(settlement, message->id);
     for (; request != NULL; request = request->next_in_bucket) {
         const struct task_message *other = &request->message;
-        if (request->orphan && other->retries == message->retries && losses == request->losses &&
+        if (request->orphan && other->retries == message->retries &&
+            request->losses == redelivered->losses && request->parks == redelivered->parks &&
             same_id(other, message))
             return request;
     }

@@ -30,10 +30,10 @@ void settlement_done(struct settlement *settlement);
 void settlement_add(struct settlement *settlement, struct request *request);
 void settlement_remove(struct settlement *settlement, struct request *request);
 
-/* The orphan that a redelivery belongs to: same id, same retries, same losses; NULL if there is
- * none. */
+/* The orphan that a redelivery belongs to: same id, same retries, same losses, parked as often;
+ * NULL if there is none. */
 struct request *settlement_find_orphan(const struct settlement *settlement,
-                                       const struct task_message *message, int64_t losses);
+                                       const struct request *redelivered);
 /* Another request with the id of `request` that `fits`; NULL if there is none. */
 struct request *settlement_find_other(const struct settlement *settlement,
                                       const struct request *request,

@@ -26,6 +26,7 @@ void stopping_finish(struct consumer *consumer)
     consumer->state = CONSUMER_STOPPED;
     uv_close((uv_handle_t *)&consumer->eta_timer, on_handle_closed);
     uv_close((uv_handle_t *)&consumer->stop_timer, on_handle_closed);
+    uv_close((uv_handle_t *)&consumer->window_timer, on_handle_closed);
 }
 
 /* ---- the last results ---- */
@@ -78,6 +79,30 @@ void stopping_on_pool_stopped(void *context)
 
 /* ---- the pool ---- */
 
+/* What waits for its eta goes back to the broker. */
+static void return_waiting(struct consumer *consumer)
+{
+    struct eta_entry *first;
+    while ((first = eta_heap_first(&consumer->waiting)) != NULL) {
+        eta_heap_remove(&consumer->waiting, first);
+        finish_close(CONTAINER_OF(first, struct request, eta), BROKER_NACK_REQUEUE);
+    }
+    uv_timer_stop(&consumer->eta_timer);
+}
+
+/* What waits in the pool, or for another request, goes back too. */
+static void return_queued(struct consumer *consumer)
+{
+    struct request *request = consumer->settlement.oldest;
+    while (request != NULL) {
+        struct request *newer = request->newer;
+        if (request->state == REQUEST_BEHIND ||
+            (request->state == REQUEST_SUBMITTED && jobs_withdraw(request)))
+            finish_close(request, BROKER_NACK_REQUEUE);
+        request = newer;
+    }
+}
+
 /* A part of a chord may need a child for the chord's end. */
 static bool needs_pool(const struct consumer *consumer)
 {
@@ -102,7 +127,7 @@ static void on_drain_timer(uv_timer_t *timer)
 {
     struct consumer *consumer = timer->data;
     /* The job of a child that has died before it began it waits again. */
-    intake_return_queued(consumer);
+    return_queued(consumer);
     bool only_records = consumer->running == 0 && needs_pool(consumer);
     consumer->record_looks = only_records ? consumer->record_looks + 1 : 0;
     if (!needs_pool(consumer))
@@ -121,8 +146,8 @@ void stopping_go_on(struct consumer *consumer)
 static void return_unstarted(struct consumer *consumer)
 {
     broker_cancel_consumers(consumer->broker);
-    intake_return_waiting(consumer);
-    intake_return_queued(consumer);
+    return_waiting(consumer);
+    return_queued(consumer);
     /* What a pause held up must not hold up the stop; only records are sent from now on. */
     consumer_adjust(consumer);
 }

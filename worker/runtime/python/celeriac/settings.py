@@ -101,7 +101,17 @@ def _value(worker, name):
     if attribute is None:
         return _of_app(worker.app.conf, name)
     value = getattr(worker, attribute)
+    if name == "worker_prefetch_multiplier" and not _is_chosen(worker.app.conf, name, value):
+        raise LookupError(name)
     return None if value == _automatic(worker, name) else value
+
+
+def _is_chosen(conf, name, value):
+    """Whether somebody asked for the value: Celery's own default asks for nothing. The last of the
+    configuration's maps has the defaults."""
+    *maps, defaults = conf.maps
+    spellings = [*conf._to_keys(name), *(spell(name) for spell in conf.__dict__["_keys"] or ())]
+    return value != defaults.get(name) or any(key in one for one in maps for key in spellings)
 
 
 def _of_app(conf, name):
