@@ -11,7 +11,8 @@ from interop.life.one import SETTLED, One
 from interop.life.site import Site
 from interop.life.wire import MARK, Event
 
-FACETS = ("settled", "during", "documents", "messages", "log", "left")
+FACETS = ("status", "settled", "during", "documents", "tracebacks", "repeats", "messages", "log",
+          "left")
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LEVEL = re.compile(r"^\[[^\]]*?(" + "|".join(LEVELS) + r")/", re.MULTILINE)
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -22,7 +23,11 @@ CHANCE = (
     (re.compile(r" Job: \d+\b"), ""),
 )
 # What holds a number or a text that says nothing.
-HIDDEN = {"pid": "<pid>", "traceback": "<text>", "expiration": "<ms>", "reply_to": "<queue>"}
+HIDDEN = {"pid": "<pid>", "expiration": "<ms>", "reply_to": "<queue>"}
+# Headers that clients of Celery 5.2 do not send and newer workers add, where they say nothing.
+NEW_HEADERS = ("replaced_task_nesting", "stamps", "stamped_headers")
+
+NEW_IN_RPC = {"date_done", "group_id", "parent_id"}
 
 
 class Names:
@@ -51,9 +56,22 @@ class Names:
 
 
 def _message(event: Event) -> dict[str, Any]:
-    headers = {key: value for key, value in event.headers.items() if key != MARK}
+    headers = {key: value for key, value in event.headers.items()
+               if key != MARK and (value or key not in NEW_HEADERS)}
+    # What the broker cannot route comes back to celeriac by its message_id.
+    properties = {key: value for key, value in event.properties.items() if key != "message_id"}
     return {"to": [event.exchange, event.routing_key], "headers": headers,
-            "properties": event.properties, "body": json.loads(event.body)}
+            "properties": properties, "body": json.loads(event.body)}
+
+
+def _document(site: Site, document: dict[str, Any]) -> dict[str, Any]:
+    """Without what is compared apart, and what only newer Celerys' rpc results have."""
+    left_out = {"traceback"} | (NEW_IN_RPC if site.backend == "rpc" else set())
+    return {key: value for key, value in document.items() if key not in left_out}
+
+
+def _without_repeats(documents: list[Any]) -> list[Any]:
+    return [one for one, before in zip(documents, [None, *documents]) if one != before]
 
 
 def _level(log: str) -> str:
@@ -68,10 +86,16 @@ def observe(site: Site, name: str) -> dict[str, Any]:
     events = one.events()
     if site.failure or one.failure:
         return {"failure": site.failure or one.failure}
+    whole = [document for _, document in one.documents()]
+    documents = [names.clean(_document(site, document)) for document in whole]
+    traced = [[document, whole[index]["traceback"] is not None]
+              for index, document in enumerate(documents)]
     return {
         "settled": [event.what for event in events if event.what in SETTLED],
         "during": one.during,
-        "documents": [names.clean(document) for _, document in one.documents()],
+        "documents": _without_repeats(documents),
+        "repeats": len(documents) - len(_without_repeats(documents)),
+        "tracebacks": [has for _, has in _without_repeats(traced)],
         "messages": sorted((names.clean(_message(event)) for event in events
                             if event.what == "publish" and "task" in event.headers),
                            key=lambda message: json.dumps(message, sort_keys=True)),
@@ -93,11 +117,20 @@ def broken_order(site: Site, name: str) -> str:
     done = [at for at, document in documents if document["status"] in ("SUCCESS", "RETRY")]
     if sent and done and min(done) < min(sent):
         return "a result is stored before the message is sent"
+    if site.kind == "Python" and site.backend == "rpc":
+        return ""  # the child has published STARTED, and so the result too: another connection
     acks = [event.at for event in events if event.what == "ack"]
     ends = [at for at, document in documents if document["status"] != "STARTED"]
     if site.settings["task_acks_late"] and acks and ends and max(acks) < max(ends):
-        return "a message is acknowledged before its result is stored"
+        return ("a message is acknowledged before its result is stored: "
+                + _times(events, documents))
     return ""
+
+
+def _times(events: list[Event], documents: list[tuple[float, Any]]) -> str:
+    seen = [(event.at, event.what) for event in events]
+    seen += [(at, document["status"]) for at, document in documents]
+    return " ".join(f"{at:.4f} {what}" for at, what in sorted(seen))
 
 
 def told(found: dict[str, Any]) -> str:

@@ -104,12 +104,8 @@ class One:
         yield from until(lambda: any(one.what == "deliver" for one in self.events()), "delivery")
 
     def stored(self, state: str) -> Iterator[None]:
-        """Wait until the last document has this state."""
-        def is_there() -> bool:
-            found = self.documents()
-            return bool(found) and found[-1][1]["status"] == state
-
-        yield from until(is_there, f"{state}, but {[one['status'] for _, one in self.documents()]}")
+        """Wait for a document with this state."""
+        yield from until(lambda: any(one["status"] == state for _, one in self.documents()), state)
 
     def exists(self, path: str) -> Iterator[None]:
         """Wait until a task has made the file."""

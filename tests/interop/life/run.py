@@ -6,13 +6,14 @@ from __future__ import annotations
 import json
 import subprocess
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from interop.life.deviations import CONTROL, Deviation, deviations_of
 from interop.life.observe import FACETS, broken_order, observe
 from interop.life.rows import CASES, Case
-from interop.life.site import KINDS, MODES, Site, run_all
+from interop.life.site import KINDS, MODES, PYTHON, Site, run_all
 from support.rabbitmq import RabbitMQ
 from support.redis import Redis
 from support.worker import ROOT
@@ -35,10 +36,20 @@ class Compared:
         return f"{self.case.name}, {self.mode}, {self.backend}"
 
 
+@cache
+def celery_version() -> tuple[int, int]:
+    """Of the interpreter that the workers run with."""
+    code = "import celery; print(*celery.VERSION[:2])"
+    done = subprocess.run([PYTHON, "-c", code], capture_output=True, text=True, timeout=60,
+                          check=True)
+    major, minor = done.stdout.split()
+    return int(major), int(minor)
+
+
 def all_compared() -> list[Compared]:
     """What there is; both backends where settings are common to most rows."""
     return [Compared(case, mode, backend) for case in CASES for mode in case.modes
-            if CONTROL or mode != "control"
+            if (CONTROL or mode != "control") and case.since <= celery_version()
             for backend in (("redis", "rpc") if mode in ("early", "late") else ("redis",))]
 
 
@@ -78,7 +89,9 @@ class Sites:
             if "failure" in found:
                 return Verdict([], [], found["failure"])
         different = [facet for facet in FACETS if expected[facet] != got[facet]]
-        known = deviations_of(one.case.name, one.mode, kind)
+        known = [deviation for deviation in deviations_of(one.case.name, kind)
+                 if celery_version() < deviation.before
+                 and set(deviation.facets) & set(different)]
         excused = {facet for deviation in known for facet in deviation.facets}
         return Verdict([facet for facet in different if facet not in excused], known,
                        broken_order(self.site(one, kind), one.case.name))
