@@ -5,8 +5,10 @@
 #include "worker/consumer/follow_up.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "codec/frame.h"
+#include "codec/iso8601.h"
 #include "worker/consumer/internal.h"
 #include "worker/log/log.h"
 
@@ -110,56 +112,87 @@ static int number_of(const msgpack_object *message, const char *key, int otherwi
     return (int)number;
 }
 
-static struct text string_text(const char *string)
-{
-    return (struct text){string, string != NULL ? strlen(string) : 0};
-}
-
-/* The name that the message is routed by. */
-static struct text route_of(const msgpack_object *message)
+/* Where a task of the message's name goes (`route`: the name that it is routed by). */
+static struct text routed_queue(const struct consumer_config *config, const msgpack_object *message)
 {
     struct text route = text_of(message, "route");
-    return route.size > 0 ? route : text_of(value_get(message, "headers"), "task");
+    if (route.size == 0)
+        route = text_of(value_get(message, "headers"), "task");
+    const char *queue = routing_find(config->task_routes, config->task_route_count, route);
+    if (queue == NULL)
+        queue = config->task_default_queue;
+    return (struct text){queue, queue != NULL ? strlen(queue) : 0};
+}
+
+static int64_t seconds_until_eta(const msgpack_object *message)
+{
+    int64_t eta;
+    struct text text = text_of(value_get(message, "headers"), "eta");
+    if (text.size == 0 || iso8601_parse(text, &eta, NULL) != 0)
+        return 0;
+    return (eta - consumer_now()) / 1000000;
 }
 
 /* By its queue, its exchange or, if it has neither, its task's name. */
-static void address(const struct consumer_config *config, const msgpack_object *message,
-                    struct broker_message *ret)
+static int address(struct consumer *consumer, const msgpack_object *message,
+                   struct destination *ret)
 {
     struct text queue = text_of(message, "queue");
-    ret->exchange = text_of(message, "exchange");
-    ret->routing_key = text_of(message, "routing_key");
-    if (queue.size == 0 && (ret->exchange.size > 0 || ret->routing_key.size > 0))
-        return;
-    if (queue.size == 0)
-        queue = string_text(
-            routing_find(config->task_routes, config->task_route_count, route_of(message)));
-    if (queue.size == 0)
-        queue = string_text(config->task_default_queue);
-    ret->exchange = (struct text){"", 0};
-    ret->routing_key = queue;
+    struct text exchange = text_of(message, "exchange");
+    struct text key = text_of(message, "routing_key");
+    int error = DESTINATION_OK;
+    if (queue.size == 0 && (exchange.size > 0 || key.size > 0))
+        destination_of_exchange(exchange, key, ret);
+    else
+        error = destination_of_queue(
+            &consumer->destinations,
+            queue.size > 0 ? queue : routed_queue(&consumer->config, message), key, ret);
+    if (error == DESTINATION_OK)
+        destination_delay(&consumer->destinations, seconds_until_eta(message), ret);
+    return error;
 }
 
-static int publish(struct follow_up *one, const msgpack_object *map)
+static int publish(struct follow_up *one, const msgpack_object *map,
+                   const struct destination *destination)
 {
     struct consumer *consumer = one->request->consumer;
+    const struct consumer_config *config = &consumer->config;
     struct text body = piece(one, 1);
     const msgpack_object *headers = value_get(map, "headers");
     bool has_headers = headers != NULL && headers->type == MSGPACK_OBJECT_MAP;
     struct broker_message message = {
+        .exchange = destination->exchange,
+        .routing_key = destination->routing_key,
+        .declare = destination->declare,
         .content_type = text_of(map, "content_type"),
         .content_encoding = text_of(map, "content_encoding"),
         .correlation_id = text_of(map, "correlation_id"),
         .reply_to = text_of(map, "reply_to"),
         .expiration = text_of(map, "expiration"),
-        .priority = number_of(map, "priority", -1),
-        .delivery_mode = number_of(map, "delivery_mode", 2),
+        .priority = number_of(map, "priority", config->task_default_priority),
+        .delivery_mode = number_of(map, "delivery_mode", config->task_default_delivery_mode),
         .headers = has_headers ? headers : NULL,
         .body = {body.data, body.size},
         .mandatory = true,
     };
-    address(&consumer->config, map, &message);
     return broker_publish(consumer->broker, &message, on_done, one);
+}
+
+static enum begun send_message(struct follow_up *one, const msgpack_object *map)
+{
+    struct destination destination;
+    int error = address(one->request->consumer, map, &destination);
+    if (error != DESTINATION_OK) {
+        note_error(one, destination_strerror(error));
+        return BEGUN_DONE;
+    }
+    error = publish(one, map, &destination);
+    if (error == BROKER_OK)
+        return BEGUN_UNDER_WAY;
+    if (error == BROKER_EFULL)
+        return BEGUN_NO_ROOM;
+    note_error(one, broker_strerror(error));
+    return BEGUN_DONE;
 }
 
 static enum begun begin_message(struct follow_up *one)
@@ -168,19 +201,17 @@ static enum begun begin_message(struct follow_up *one)
     msgpack_zone zone;
     msgpack_object map;
     size_t offset = 0;
-    int error = BROKER_ENOMEM;
-    if (msgpack_zone_init(&zone, MSGPACK_ZONE_CHUNK_SIZE)) {
-        if (msgpack_unpack(packed.data, packed.size, &offset, &zone, &map) ==
-            MSGPACK_UNPACK_SUCCESS)
-            error = publish(one, &map);
-        msgpack_zone_destroy(&zone);
+    enum begun begun = BEGUN_DONE;
+    if (!msgpack_zone_init(&zone, MSGPACK_ZONE_CHUNK_SIZE)) {
+        note_error(one, broker_strerror(BROKER_ENOMEM));
+        return BEGUN_DONE;
     }
-    if (error == BROKER_OK)
-        return BEGUN_UNDER_WAY;
-    if (error == BROKER_EFULL)
-        return BEGUN_NO_ROOM;
-    note_error(one, broker_strerror(error));
-    return BEGUN_DONE;
+    if (msgpack_unpack(packed.data, packed.size, &offset, &zone, &map) == MSGPACK_UNPACK_SUCCESS)
+        begun = send_message(one, &map);
+    else
+        note_error(one, broker_strerror(BROKER_ENOMEM));
+    msgpack_zone_destroy(&zone);
+    return begun;
 }
 
 /* ---- what the backend does ---- */
