@@ -103,10 +103,14 @@ static const struct {
         AMQP_BASIC_##FLAG##_FLAG, offsetof(struct broker_message, field),                          \
             offsetof(amqp_basic_properties_t, field)                                               \
     }
-    TEXT(CONTENT_TYPE, content_type),     TEXT(CONTENT_ENCODING, content_encoding),
-    TEXT(CORRELATION_ID, correlation_id), TEXT(REPLY_TO, reply_to),
-    TEXT(EXPIRATION, expiration),         TEXT(MESSAGE_ID, message_id),
-    TEXT(TYPE, type),                     TEXT(USER_ID, user_id),
+    TEXT(CONTENT_TYPE, content_type),
+    TEXT(CONTENT_ENCODING, content_encoding),
+    TEXT(CORRELATION_ID, correlation_id),
+    TEXT(REPLY_TO, reply_to),
+    TEXT(EXPIRATION, expiration),
+    TEXT(MESSAGE_ID, message_id),
+    TEXT(TYPE, type),
+    TEXT(USER_ID, user_id),
     TEXT(APP_ID, app_id),
 #undef TEXT
 };

@@ -230,8 +230,9 @@ bool topology_want_lazy(struct topology *topology, const struct broker_queue *qu
             return !item->tried;
         }
     }
-    return topology_add(topology, (struct topology_item){
-                                      .queue = queue, .optional = true, .lazy = true, .wanted = true});
+    return topology_add(
+        topology,
+        (struct topology_item){.queue = queue, .optional = true, .lazy = true, .wanted = true});
 }
 
 static bool find_wanted(struct topology *topology)

@@ -64,8 +64,7 @@ static void queues_say_how_long_and_where_to(void **state)
     assert_true(queue->durable);
     assert_true(value_as_int(value_get(&queue->arguments, "x-message-ttl"), &ttl));
     assert_int_equal(ttl, 600000);
-    assert_true(
-        value_as_text(value_get(&queue->arguments, "x-dead-letter-exchange"), &exchange));
+    assert_true(value_as_text(value_get(&queue->arguments, "x-dead-letter-exchange"), &exchange));
     assert_int_equal(exchange.size, 0);
     /* The sender's routing key is the way back. */
     assert_null(value_get(&queue->arguments, "x-dead-letter-routing-key"));

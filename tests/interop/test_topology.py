@@ -150,9 +150,7 @@ def native(url: str, case: str, folder: Path) -> BaseWorker:
     """celeriac with the example tasks and a configuration file."""
     config = folder / "celeriac.ini"
     config.write_text("\n".join(line.strip() for line in FILES[case].splitlines()))
-    one = Worker(url, "-n", NODE, *ARGUMENTS.get(case, ()))
-    one.argv[1:1] = ["--config", str(config)]
-    return one
+    return Worker(url, "-n", NODE, *ARGUMENTS.get(case, ()), config=config)
 
 
 def python(url: str, case: str, _folder: Path) -> BaseWorker:

@@ -142,9 +142,8 @@ int queues_append(struct queues *queues, const msgpack_object *described,
 
 static size_t count_of(const msgpack_object *described)
 {
-    return described != NULL && described->type == MSGPACK_OBJECT_ARRAY
-               ? described->via.array.size
-               : 0;
+    return described != NULL && described->type == MSGPACK_OBJECT_ARRAY ? described->via.array.size
+                                                                        : 0;
 }
 
 int queues_read(const msgpack_object *described, const msgpack_object *others, struct queues *ret,

@@ -37,8 +37,10 @@ static const struct queue_field fields[] = {
 };
 
 static const char *const kind_words[] = {
-    [QUEUE_FIELD_TEXT] = "text",           [QUEUE_FIELD_FLAG] = "true or false",
-    [QUEUE_FIELD_NUMBER] = "a number",     [QUEUE_FIELD_TABLE] = "a JSON object",
+    [QUEUE_FIELD_TEXT] = "text",
+    [QUEUE_FIELD_FLAG] = "true or false",
+    [QUEUE_FIELD_NUMBER] = "a number",
+    [QUEUE_FIELD_TABLE] = "a JSON object",
     [QUEUE_FIELD_LIST] = "a JSON array of objects",
 };
 

@@ -2,8 +2,8 @@
 #ifndef CELERIAC_CLI_QUEUE_FIELDS_H
 #define CELERIAC_CLI_QUEUE_FIELDS_H
 
-/* What may be said of a queue in task_queues: Celery's words, and what RabbitMQ calls an argument of
- * the queue ("x-..."). */
+/* What may be said of a queue in task_queues: Celery's words, and what RabbitMQ calls an argument
+ * of the queue ("x-..."). */
 
 #include "codec/value.h"
 

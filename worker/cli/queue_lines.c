@@ -79,8 +79,7 @@ static bool add_bindings(const struct reading *reading, msgpack_object more, msg
     if (!value_array(reading->zone, count + list->via.array.size, &all))
         return false;
     for (uint32_t i = 0; i < all.via.array.size; i++)
-        all.via.array.ptr[i] =
-            i < count ? former.via.array.ptr[i] : list->via.array.ptr[i - count];
+        all.via.array.ptr[i] = i < count ? former.via.array.ptr[i] : list->via.array.ptr[i - count];
     queue_field_put(said, value_string("bindings"), all);
     return true;
 }

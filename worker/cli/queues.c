@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Owns the choice of queues and the declare arguments of those that Celery makes by itself. Declares
- * nothing. */
+/* Owns the choice of queues and the declare arguments of those that Celery makes by itself.
+ * Declares nothing. */
 
 #include "worker/cli/queues.h"
 
@@ -99,8 +99,7 @@ static bool make_all(struct selecting *selecting, size_t configured)
     size_t room = configured + SETTING_LIST_MAX + 1; /* -Q, and worker_direct */
     if (!queues_make(room, &selecting->all, selecting->error))
         return false;
-    selecting->chosen =
-        msgpack_zone_malloc(selecting->all.zone, room * sizeof(*selecting->chosen));
+    selecting->chosen = msgpack_zone_malloc(selecting->all.zone, room * sizeof(*selecting->chosen));
     return selecting->chosen != NULL || fail(selecting, "out of memory") == 0;
 }
 

@@ -21,8 +21,8 @@ struct queues {
 MUST_CHECK int queues_select(const struct options *options, const struct settings *settings,
                              const char *nodename, struct queues *ret,
                              char error[QUEUES_ERROR_SIZE]);
-/* How a queue is made that tasks send to and nobody has configured; it has no name, exchange and key
- * yet. In the queues' zone. False: out of memory. */
+/* How a queue is made that tasks send to and nobody has configured; it has no name, exchange and
+ * key yet. In the queues' zone. False: out of memory. */
 MUST_CHECK bool queues_missing(const struct queues *queues, const struct settings *settings,
                                struct broker_queue *ret);
 /* Takes HELLO's `queues` and `other_queues` (PROTOCOL.md); copies all of it. As queues_select. */

@@ -42,7 +42,7 @@ struct settings {
     const char *task_default_routing_key, *task_default_queue_type;
     const char *task_create_missing_queue_type, *task_create_missing_queue_exchange_type;
     int task_queue_max_priority;
-    const char *task_queues; /* JSON, as task_queues.h reads it */
+    const char *task_queues;        /* JSON, as task_queues.h reads it */
     int task_default_priority;      /* -1: None */
     int task_default_delivery_mode; /* 1 transient, 2 persistent */
     bool worker_direct, worker_detect_quorum_queues;
@@ -59,7 +59,7 @@ struct settings {
     int worker_log_color; /* -1: None, where there is a terminal */
 
     struct queue_lines queue_lines; /* the file's [queue NAME] sections */
-    struct overrides overrides; /* what the file and --set have named, for the runtime */
+    struct overrides overrides;     /* what the file and --set have named, for the runtime */
     enum setting_source sources[SETTINGS_COUNT_MAX]; /* by place in the table */
     char *owned[SETTINGS_COUNT_MAX];                 /* the text behind strings and lists */
 };

@@ -68,17 +68,15 @@ static void put_limits(const msgpack_object *said, msgpack_object *arguments)
         const char *said, *argument;
         int factor;
     } limits[LIMITS] = {
-        {"expires", "x-expires", 1000},
-        {"message_ttl", "x-message-ttl", 1000},
-        {"max_length", "x-max-length", 1},
-        {"max_length_bytes", "x-max-length-bytes", 1},
+        {"expires", "x-expires", 1000},        {"message_ttl", "x-message-ttl", 1000},
+        {"max_length", "x-max-length", 1},     {"max_length_bytes", "x-max-length-bytes", 1},
         {"max_priority", "x-max-priority", 1},
     };
     double number;
     for (size_t i = 0; i < LIMITS; i++)
         if (value_as_double(value_get(said, limits[i].said), &number))
             queue_field_put(arguments, value_string(limits[i].argument),
-                         value_int((int64_t)(number * limits[i].factor)));
+                            value_int((int64_t)(number * limits[i].factor)));
 }
 
 static bool make_arguments(const struct describing *describing, const msgpack_object *said,
@@ -91,12 +89,13 @@ static bool make_arguments(const struct describing *describing, const msgpack_ob
         return false;
     if (describing->settings->task_queue_max_priority > 0)
         queue_field_put(ret, value_string("x-max-priority"),
-                     value_int(describing->settings->task_queue_max_priority));
+                        value_int(describing->settings->task_queue_max_priority));
     for (uint32_t i = 0; i < size; i++)
         queue_field_put(ret, given->via.map.ptr[i].key, given->via.map.ptr[i].val);
     for (uint32_t i = 0; i < said->via.map.size; i++) {
         const msgpack_object_kv *pair = &said->via.map.ptr[i];
-        if (value_as_text(&pair->key, &key) && queue_field_is_argument(key) && !value_is_nil(&pair->val))
+        if (value_as_text(&pair->key, &key) && queue_field_is_argument(key) &&
+            !value_is_nil(&pair->val))
             queue_field_put(ret, pair->key, pair->val);
     }
     put_limits(said, ret);
@@ -135,8 +134,8 @@ static void put_exchange(const struct describing *describing, const msgpack_obje
     bool own = broadcast || !value_is_nil(value_get(said, "exchange"));
     bool durable = !own || flag_of(said, "durable", true);
     bool auto_delete = own && !broadcast && flag_of(said, "auto_delete", false);
-    msgpack_object exchange = value_string(
-        or_else(settings->task_default_exchange, settings->task_default_queue));
+    msgpack_object exchange =
+        value_string(or_else(settings->task_default_exchange, settings->task_default_queue));
     msgpack_object type = value_string(or_else(settings->task_default_exchange_type, "direct"));
     if (own) {
         exchange = said_or(said, "exchange", name);
@@ -168,9 +167,10 @@ static int describe(const struct describing *describing, msgpack_object name,
     if (!broadcast)
         value_map_put(ret, "name", name);
     else
-        key = value_string(
-            or_else(settings->task_default_routing_key, settings->task_default_queue));
-    value_map_put(ret, "routing_key", said_or(said, "binding_key", said_or(said, "routing_key", key)));
+        key =
+            value_string(or_else(settings->task_default_routing_key, settings->task_default_queue));
+    value_map_put(ret, "routing_key",
+                  said_or(said, "binding_key", said_or(said, "routing_key", key)));
     value_map_put(ret, "durable",
                   value_bool(flag_of(said, "queue_durable", flag_of(said, "durable", true))));
     value_map_put(ret, "exclusive", value_bool(exclusive));
@@ -198,8 +198,7 @@ static int add(const struct describing *describing, msgpack_object name, const m
         return out_of_memory(describing);
     if (check(describing, queue, said) != 0)
         return -1;
-    return describe(describing, said_or(said, "name", name), said,
-                    ret);
+    return describe(describing, said_or(said, "name", name), said, ret);
 }
 
 static int read_dictionary(const struct describing *describing, msgpack_object *ret)

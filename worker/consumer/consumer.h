@@ -52,7 +52,7 @@ struct consumer_config {
     const struct serializer *const *accept_content;
     bool result_extended, task_track_started, task_store_errors_even_if_ignored;
     bool task_inherit_parent_priority;
-    const char *task_serializer; /* of what tasks send; NULL: the runtime knows */
+    const char *task_serializer;    /* of what tasks send; NULL: the runtime knows */
     int task_default_priority;      /* of what tasks send if they do not say it; -1: none */
     int task_default_delivery_mode; /* likewise: 1 transient, 2 persistent */
     struct destination_rules destinations;

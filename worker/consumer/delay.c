@@ -32,8 +32,7 @@ static void fill_queue(struct delay_rung *rung)
         .exchange_type = "fanout",
         .routing_key = "",
         .durable = true,
-        .arguments = {.type = MSGPACK_OBJECT_MAP,
-                      .via.map = {DELAY_ARGUMENTS, rung->arguments}},
+        .arguments = {.type = MSGPACK_OBJECT_MAP, .via.map = {DELAY_ARGUMENTS, rung->arguments}},
     };
 }
 

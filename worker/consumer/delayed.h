@@ -2,10 +2,10 @@
 #ifndef CELERIAC_CONSUMER_DELAYED_H
 #define CELERIAC_CONSUMER_DELAYED_H
 
-/* Celery's native delayed delivery (5.5 and newer, celery-wire.md 1.8): a line of 28 queues, in each
- * of which a message stays for twice as long as in the next, or which it passes by. Clients publish
- * with a key that says where to stay; what leaves the line goes on to the exchange of its queue. Not
- * to be confused with delay.h, which is for messages that we have. */
+/* Celery's native delayed delivery (5.5 and newer, celery-wire.md 1.8): a line of 28 queues, in
+ * each of which a message stays for twice as long as in the next, or which it passes by. Clients
+ * publish with a key that says where to stay; what leaves the line goes on to the exchange of its
+ * queue. Not to be confused with delay.h, which is for messages that we have. */
 
 #include <stdbool.h>
 

@@ -45,7 +45,8 @@ static struct text string_text(const char *string)
 
 static bool is_named(const struct broker_queue *queue, struct text name)
 {
-    return text_equal(name, queue->name) || (queue->alias != NULL && text_equal(name, queue->alias));
+    return text_equal(name, queue->name) ||
+           (queue->alias != NULL && text_equal(name, queue->alias));
 }
 
 static const struct broker_queue *find(const struct destinations *destinations, struct text name)
@@ -125,11 +126,17 @@ int destination_of_queue(struct destinations *destinations, struct text queue, s
 
 /* ---- exchanges ---- */
 
-/* What came through the delay line may go back through it, but not with two delays in its key. */
+/* What came through the delay line may go back through it, but not with two delays in its key. The
+ * exchange that it came from is the one that its last stay ended at. */
 void destination_of_exchange(struct text exchange, struct text key, struct destination *ret)
 {
-    bool was_delayed = text_equal(exchange, DELAYED_EXIT);
-    *ret = (struct destination){exchange, was_delayed ? delayed_original(key) : key, NULL, ""};
+    static const char prefix[] = "celery_delayed_";
+    size_t size = strlen(prefix);
+    *ret = (struct destination){exchange, key, NULL, ""};
+    if (exchange.size < size || memcmp(exchange.data, prefix, size) != 0)
+        return;
+    ret->exchange = string_text(DELAYED_EXIT);
+    ret->routing_key = delayed_original(key);
 }
 
 /* ---- the delay line ---- */

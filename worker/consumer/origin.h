@@ -3,8 +3,8 @@
 #define CELERIAC_CONSUMER_ORIGIN_H
 
 /* A copy of a message comes to its queue by another way than the message did, and with properties
- * that it did not have. What the sender's own message was travels in a header, and comes back before
- * anybody looks: a task sees the message that its sender sent. */
+ * that it did not have. What the sender's own message was travels in a header, and comes back
+ * before anybody looks: a task sees the message that its sender sent. */
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Owns the way of a message to a delay queue. The original is acknowledged only when the copy is
- * confirmed: a crash in between leaves two messages, never none, and the second one says that it was
- * redelivered. */
+ * confirmed: a crash in between leaves two messages, never none, and the second one says that it
+ * was redelivered. */
 
 #include "worker/consumer/park.h"
 
