@@ -220,3 +220,10 @@ struct broker_binding broker_queue_binding(const struct broker_queue *queue, siz
         .exchange_no_declare = queue->exchange_no_declare,
     };
 }
+
+bool broker_queue_is_quorum(const struct broker_queue *queue)
+{
+    struct text type = {NULL, 0};
+    return value_as_text(value_get(&queue->arguments, "x-queue-type"), &type) &&
+           text_equal(type, "quorum");
+}

@@ -70,6 +70,8 @@ struct broker_queue {
 /* The bindings of a queue: at least one. */
 size_t broker_queue_bindings(const struct broker_queue *queue);
 struct broker_binding broker_queue_binding(const struct broker_queue *queue, size_t index);
+/* As far as its arguments tell. */
+bool broker_queue_is_quorum(const struct broker_queue *queue);
 
 /* An exchange to declare before anything is published (celeryev, the reply exchange), bound to
  * `source` unless that is NULL (the levels of Celery's delayed delivery). Strings are borrowed for

@@ -245,14 +245,6 @@ static const struct side_role role = {
     .on_down = on_down,
 };
 
-/* A quorum queue, as far as its arguments tell. */
-static bool is_quorum(const struct broker_queue *queue)
-{
-    struct text type = {NULL, 0};
-    return value_as_text(value_get(&queue->arguments, "x-queue-type"), &type) &&
-           text_equal(type, "quorum");
-}
-
 static bool add_queues(struct broker *broker, struct topology *topology)
 {
     const struct broker_config *config = &broker->config;
@@ -260,7 +252,8 @@ static bool add_queues(struct broker *broker, struct topology *topology)
         const struct broker_queue *queue = &config->queues[i];
         if (queue->declare_only)
             continue;
-        broker->consuming.per_consumer |= config->detect_quorum_queues && is_quorum(queue);
+        broker->consuming.per_consumer |=
+            config->detect_quorum_queues && broker_queue_is_quorum(queue);
         if (!topology_add(topology, (struct topology_item){.queue = queue, .purge = config->purge}))
             return false;
     }

@@ -210,7 +210,7 @@ static void on_refusal(struct side *side, const amqp_method_t *method)
     int code = words_code(method);
     words_of_close(method, said);
     topology_describe(&side->topology, code, said, text, sizeof(text));
-    bool optional = topology_refused(&side->topology, side->link);
+    bool optional = topology_refused(&side->topology, side->link, code);
     side_answered(side);
     if (optional) {
         broker_notice(side->broker, BROKER_WARNING, "%s", text);

@@ -214,10 +214,17 @@ bool topology_wants(const struct topology *topology)
     return false;
 }
 
+/* What is bound besides goes with a queue. */
+static bool is_part_of(const struct topology_item *item, const struct broker_queue *queue)
+{
+    return item->queue && (item->queue == queue ||
+                           (item->queue->bind_only && strcmp(item->queue->name, queue->name) == 0));
+}
+
 void topology_want_queue(struct topology *topology, const struct broker_queue *queue)
 {
     for (size_t i = 0; i < topology->count; i++)
-        if (topology->items[i].queue == queue)
+        if (is_part_of(&topology->items[i], queue))
             topology->items[i].wanted = true;
 }
 
@@ -304,18 +311,33 @@ enum topology_progress topology_continue(struct topology *topology, struct link 
     return progress == TOPOLOGY_COMPLETE ? topology_advance(topology, link) : progress;
 }
 
-bool topology_refused(struct topology *topology, struct link *link)
+static void give_up(struct topology_item *item)
+{
+    item->wanted = false;
+    item->tried = true;
+}
+
+/* Who may not declare one of the late ones may declare none of them: that is said once. */
+static void give_up_late(struct topology *topology)
+{
+    for (size_t i = 0; i < topology->count; i++)
+        if (topology->items[i].optional && !topology->items[i].lazy)
+            give_up(&topology->items[i]);
+}
+
+bool topology_refused(struct topology *topology, struct link *link, int code)
 {
     struct topology_item *item = &topology->items[topology->current];
     amqp_channel_close_ok_t ok = {0};
     link_send_method(link, TOPOLOGY_CHANNEL, AMQP_CHANNEL_CLOSE_OK_METHOD, &ok);
     topology->channel_open = false;
     topology->step = TOPOLOGY_IDLE;
-    if (item->optional) {
-        item->wanted = false;
-        item->tried = true;
-    }
-    return item->optional;
+    if (!item->optional)
+        return false;
+    give_up(item);
+    if (code == AMQP_ACCESS_REFUSED && !item->lazy)
+        give_up_late(topology);
+    return true;
 }
 
 static const struct {

@@ -63,9 +63,9 @@ MUST_CHECK enum topology_progress topology_advance(struct topology *topology, st
 bool topology_answered(const struct topology *topology, amqp_method_number_t id);
 /* After the awaited answer: sends the next step. */
 MUST_CHECK enum topology_progress topology_continue(struct topology *topology, struct link *link);
-/* The server closed the channel: the current item stays wanted. Answers the close. True if the item
- * is an optional one, which is not wanted any more. */
-bool topology_refused(struct topology *topology, struct link *link);
+/* The server closed the channel, with this code: the current item stays wanted. Answers the close.
+ * True if the item is an optional one, which is not wanted any more. */
+bool topology_refused(struct topology *topology, struct link *link, int code);
 /* A sentence about the current item and what the server said of it; with advice where there is
  * some. */
 void topology_describe(const struct topology *topology, int code, const char *server_text,

@@ -12,17 +12,10 @@ enum {
     ARGUMENTS = 5,
 };
 
-static bool is_quorum(const struct broker_queue *queue)
-{
-    struct text type = {NULL, 0};
-    return value_as_text(value_get(&queue->arguments, "x-queue-type"), &type) &&
-           text_equal(type, "quorum");
-}
-
 bool delayed_is_wanted(const struct broker_queue *queues, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (is_quorum(&queues[i]))
+        if (broker_queue_is_quorum(&queues[i]))
             return true;
     return false;
 }
