@@ -55,8 +55,8 @@ class Site:
         env = {"RECORD_JOURNAL": str(self.journal), "RECORD_TASKS": json.dumps(TASKS),
                "RECORD_SIGNALS": json.dumps(signals or []), "RECORD_BACKEND": leaves}
         # Celery's window: an automatic one takes no task while its children are busy.
-        return self._start("--prefetch-multiplier", "4", *args, build=self._folder, app=self._folder / "app.so", env=env,
-                           **options)
+        return self._start("--prefetch-multiplier", "4", *args, build=self._folder,
+                           app=self._folder / "app.so", env=env, **options)
 
     def send(self, task: str, fate: Any = None, **more: Any) -> str:
         """A task that ends as `fate` says; its id."""
