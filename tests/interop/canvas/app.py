@@ -38,12 +38,12 @@ def total(numbers: Any) -> Any:
 
 def echo(*args: Any, **kwargs: Any) -> Any:
     """What it was called with."""
-    return [args, kwargs]
+    return [list(args), kwargs]
 
 
 def quiet(*args: Any) -> Any:
     """Its result is not stored."""
-    return args
+    return list(args)
 
 
 def slow(seconds: float, value: Any) -> Any:
@@ -105,12 +105,17 @@ def errback(failed: str) -> list[str]:
     return ["told of", failed]
 
 
+def broken(failed: str) -> None:
+    """One that fails itself."""
+    raise ValueError("worse thing")
+
+
 def handler(request: Any, exc: Any, traceback: Any) -> None:
     """An error callback that Celery calls in the process of the failed task."""
     app.backend.client.rpush("called", f"{request.id} {type(exc).__name__}")
 
 
-FREE = (add, total, echo, slow, fail, late, ignore, errback, handler)
+FREE = (add, total, echo, slow, fail, late, ignore, errback, broken, handler)
 BOUND = (retry, exhaust, replace, apply, seen)
 
 

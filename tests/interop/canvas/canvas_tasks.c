@@ -136,6 +136,11 @@ static int errback(struct celeriac_task *task)
     return celeriac_return(task, told);
 }
 
+static int broken(struct celeriac_task *task)
+{
+    return celeriac_fail(task, "ValueError", "worse thing");
+}
+
 #define TASKS(prefix)                                                                              \
     {.name = prefix ".add", .run = add, .signature = "x: int, y: int"},                            \
         {.name = prefix ".total", .run = total, .signature = "numbers: list"},                     \
@@ -149,6 +154,9 @@ static int errback(struct celeriac_task *task)
         {.name = prefix ".exhaust", .run = exhaust}, {.name = prefix ".replace", .run = replace},  \
         {.name = prefix ".apply", .run = apply}, {.name = prefix ".seen", .run = seen},            \
         {.name = prefix ".errback", .run = errback, .signature = "failed: str"},                   \
-        {.name = prefix ".handler", .run = errback, .signature = "failed: str"}
+        {.name = prefix ".broken", .run = broken, .signature = "failed: str"},                     \
+    {                                                                                              \
+        .name = prefix ".handler", .run = errback, .signature = "failed: str"                      \
+    }
 
 CELERIAC_TASKS(TASKS("one"), TASKS("two"))

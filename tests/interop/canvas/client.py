@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The client, a program: python3 -m interop.canvas.client list | send SHAPE... | look FILE.
 
-list prints the shapes' names. send sends them and prints what identifies their results. look,
+list prints Celery's version and the shapes' names. send sends them and prints what identifies their results. look,
 with that in a file, prints what the results say by then.
 """
 
@@ -13,6 +13,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from celery import VERSION
 from celery.result import AsyncResult, GroupResult, ResultBase, result_from_tuple
 from celery.signals import before_task_publish
 
@@ -69,7 +70,7 @@ def look(sent: dict[str, Any]) -> dict[str, Any]:
 def main(command: str, *args: str) -> Any:
     """What the command says."""
     if command == "list":
-        return list(SHAPES)
+        return {"version": list(VERSION[:2]), "shapes": list(SHAPES)}
     if command == "send":
         return send(list(args))
     return look(json.loads(Path(args[0]).read_text()))

@@ -20,6 +20,7 @@ ARGUMENTS_SIZE = 160
 # Of a message's headers and properties; the rest is by chance, or is compared in parity.
 HEADERS = ("task", "retries", "group_index", "ignore_result", "shadow", "timelimit",
            "replaced_task_nesting", "stamped_headers", "stamps", "mine")
+NEWER = ("replaced_task_nesting", "stamped_headers", "stamps")
 PROPERTIES = ("priority", "content_type", "delivery_mode")
 
 
@@ -99,14 +100,16 @@ class Labels:
 
 
 class Observations:
-    """What a side left, shape by shape."""
+    """What a side left, shape by shape; only what the reference's Celery (its version) has."""
 
-    def __init__(self, side: Side) -> None:
+    def __init__(self, side: Side, version: list[int]) -> None:
         self._side = side
+        self._old = version < [5, 3]
         self._messages = [Message(one) for one in side.published
                           if one.headers["routing_keys"][0] in QUEUES]
         self._labels = Labels(self._messages)
         self._parts = {one.id for one in self._messages if one.embed.get("chord")}
+        self._roots = self._roots_of_parts()
         self._shape_of: dict[str, str] = {}
         self._own()
 
@@ -149,24 +152,35 @@ class Observations:
 
     def _message(self, one: Message) -> Any:
         told = {name: one.headers.get(name) for name in HEADERS}
+        for name in NEWER if self._old else ():
+            del told[name]
+        if self._old and not one.embed.get("chord"):
+            del told["group_index"]
         told |= {name: one.properties.get(name) for name in PROPERTIES}
+        told["stamped_headers"] = sorted(told.get("stamped_headers") or [])
         told["reply_to"] = bool(one.properties.get("reply_to"))
         told |= {"queue": one.queue, "args": one.args, "kwargs": one.kwargs,
                  "id": one.id, "group": one.headers["group"],
-                 "root": self._of_parts(one, "root_id"), "parent": self._of_parts(one, "parent_id"),
+                 "root": self._root(one), "parent": self._parent(one.headers["parent_id"]),
                  "correlation": one.properties.get("correlation_id"), "later": bool(one.headers.get("eta")),
                  "argsrepr": _arguments(one.headers["argsrepr"])}
         for name in ("callbacks", "errbacks", "chain", "chord"):
             told[name] = _names(one.embed.get(name))
         return self._labels.clean(_without_notes(told))
 
-    def _of_parts(self, one: Message, name: str) -> str | None:
-        """Which part of a chord was the last is by chance, and so is its root."""
-        known: str | None = one.headers[name]
-        return self._parent(one.headers["parent_id"]) if self._is_body(one) else known
+    def _roots_of_parts(self) -> set[str]:
+        """The roots of all chords whose parts have several."""
+        roots: dict[str, set[str]] = defaultdict(set)
+        for one in self._messages:
+            if one.id in self._parts:
+                roots[str(one.headers["group"])].add(str(one.headers["root_id"]))
+        return {root for several in roots.values() if len(several) > 1 for root in several}
 
-    def _is_body(self, one: Message) -> bool:
-        return one.headers["parent_id"] in self._parts
+    def _root(self, one: Message) -> str | None:
+        """Which part of a chord was the last is by chance, and so is the root of what follows."""
+        root: str | None = one.headers["root_id"]
+        follows = root != one.id and one.id not in self._parts
+        return "<of a part>" if follows and root in self._roots else root
 
     def _parent(self, parent: str | None) -> str | None:
         return "<a part>" if parent in self._parts else parent
@@ -189,7 +203,7 @@ class Observations:
         if key.startswith(TASK_KEY):
             document["date_done"] = bool(document["date_done"])
             document["traceback"] = bool(document["traceback"])
-            document.pop("worker", None)
+            document["worker"] = bool(document.get("worker"))
             if "parent_id" in document:
                 document["parent_id"] = self._parent(document["parent_id"])
             document = _without_notes(document)

@@ -108,13 +108,14 @@ LINKS = {
     "link of a step": lambda: chain(
         one.add.s(1, 2).set(link=two.add.s(50)), two.add.s(3))(),
     "link of a group": lambda: _linked(
-        group(one.add.s(1, 1), two.add.s(2, 2)), one.add.s(100)),
+        group(one.add.s(1, 1), two.add.s(2, 2)), one.add.s(100, 1)),
     "link of a failure": lambda: one.fail.apply_async((), link=two.echo.s()),
     "link of a retried task": lambda: one.retry.apply_async((1, 1), link=two.add.s(10)),
     "errback": lambda: _failing(two.errback.s()),
     "errbacks": lambda: _failing([two.errback.s(), one.errback.s()]),
-    "immutable errback": lambda: _failing(two.add.si(3, 3)),
-    "errback of an errback": lambda: _failing(two.fail.s().set(link_error=one.errback.s())),
+    "immutable errback": lambda: _failing(two.errback.si("nobody")),
+    "errback of an errback": lambda: _failing(
+        two.broken.s().set(link_error=one.errback.s())),
     "errback that is a chain": lambda: _failing(two.errback.s() | one.echo.s()),
     "errback with its own process": lambda: _failing(two.handler.s()),
     "errbacks of both kinds": lambda: _failing([one.errback.s(), two.handler.s()]),
@@ -257,6 +258,8 @@ CHORD_ERRORS = {
     "chord whose inner body fails": lambda: chord(
         [chord([one.add.s(1, 1), two.add.s(1, 1)], one.fail.s()), one.slow.si(0.8, 7)])(
             two.total.s()),
+    "chord whose group fails": lambda: chord(
+        [one.add.s(1, 1), group(two.fail.s(), last)])(one.total.s()),
     "chord that fails before a task": lambda: chain(
         group(one.fail.s(), last), two.total.s(), one.add.s(100))(),
     "chord that fails before a chord": lambda: chain(

@@ -13,6 +13,7 @@ import json
 import os
 import subprocess
 from contextlib import ExitStack
+from functools import lru_cache
 from typing import Any
 
 import pytest
@@ -33,12 +34,19 @@ LIMIT = 160
 ALL = MIXES | (MORE_MIXES if os.environ.get("CELERIAC_CANVAS_ALL") else {})
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One test a shape and mix; the shapes live where the app does, in another program."""
+@lru_cache
+def _known() -> dict[str, Any]:
+    """The shapes, and which Celery it is; they live where the app does, in another program."""
     done = subprocess.run([PYTHON, "-m", "interop.canvas.client", "list"], cwd=TESTS,
                           capture_output=True, text=True, timeout=50, check=True)
+    known: dict[str, Any] = json.loads(done.stdout)
+    return known
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test a shape and mix."""
     rows = [(mix, shape) for mix in ALL if mix != REFERENCE
-            for shape in [*json.loads(done.stdout), EVERYTHING]]
+            for shape in [*_known()["shapes"], EVERYTHING]]
     metafunc.parametrize("mix, shape", rows, ids=[f"{mix}-{shape}" for mix, shape in rows])
 
 
@@ -67,7 +75,8 @@ def observations(request: pytest.FixtureRequest,
                  for mix, shapes in selected.items()}
         rabbitmq.ctl("eval", TRACE % ", ".join(f'<<"{vhost}">>' for vhost in vhosts.values()))
         run_all(list(sides.values()), AT_ONCE)
-    return {mix: side.failure or Observations(side) for mix, side in sides.items()}
+    return {mix: side.failure or Observations(side, _known()["version"])
+            for mix, side in sides.items()}
 
 
 def _lines(value: Any) -> list[str]:
