@@ -164,6 +164,30 @@ bool redis_link_command(struct redis_link *link, int count, const char **words, 
     return false;
 }
 
+/* Called until the connection is gone: with none, for the last time. */
+static void on_heard(redisAsyncContext *redis, void *reply, void *data)
+{
+    struct wait *wait = data;
+    (void)redis;
+    wait->reply(wait->context, reply);
+    if (reply == NULL)
+        free(wait);
+}
+
+bool redis_link_subscribe(struct redis_link *link, const char *channel, redis_link_reply *heard,
+                          void *context)
+{
+    const char *words[] = {"SUBSCRIBE", channel};
+    struct wait *wait = link->state == LINK_UP ? malloc(sizeof(*wait)) : NULL;
+    if (wait == NULL)
+        return false;
+    *wait = (struct wait){link, heard, context};
+    if (redisAsyncCommandArgv(link->redis, on_heard, wait, 2, words, NULL) == REDIS_OK)
+        return true;
+    free(wait);
+    return false;
+}
+
 /* ---- up ---- */
 
 static bool succeeded(struct redis_link *link, const redisReply *reply, const char *what)

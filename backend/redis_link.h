@@ -47,5 +47,10 @@ bool redis_link_is_up(const struct redis_link *link);
  * (or memory is out, and it will go down), and `reply` is not called. */
 bool redis_link_command(struct redis_link *link, int count, const char **words, const size_t *sizes,
                         redis_link_reply *reply, void *context);
+/* Listens at a channel: `heard` is called with what Redis says of it, the confirmation first, until
+ * the connection is lost; to be asked for again at on_up. No other command may be sent on such a
+ * link. False as above. */
+bool redis_link_subscribe(struct redis_link *link, const char *channel, redis_link_reply *heard,
+                          void *context);
 
 #endif

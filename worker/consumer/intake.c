@@ -9,6 +9,7 @@
 #include "codec/result_message.h"
 #include "worker/consumer/internal.h"
 #include "worker/consumer/loss.h"
+#include "worker/consumer/origin.h"
 #include "worker/consumer/park.h"
 #include "worker/log/log.h"
 
@@ -259,9 +260,8 @@ static void run_steps(struct request *request, step_function *const *steps)
 }
 
 static step_function *const steps_of_delivery[] = {
-    check_stopping, attach,          check_registered, check_content_type,
-    park,           resolve_options, check_expired,    tell_app,
-    hold_for_eta,   wait_behind,          submit,           NULL,
+    check_stopping, attach,   check_registered, check_content_type, park,   resolve_options,
+    check_expired,  tell_app, hold_for_eta,     wait_behind,        submit, NULL,
 };
 static step_function *const steps_of_kept[] = {
     resolve_options, check_expired, tell_app, hold_for_eta, wait_behind, submit, NULL,
@@ -278,7 +278,7 @@ void intake_keep(struct request *request)
 static struct request *request_of(struct consumer *consumer, struct broker_delivery *delivery)
 {
     struct request *request = request_new(consumer, delivery);
-    if (request != NULL && !park_restore(request)) {
+    if (request != NULL && !origin_restore(request)) {
         request->delivery = NULL;
         request_free(request);
         request = NULL;
