@@ -54,29 +54,14 @@ static void send_transaction(struct redis_op *op)
     redis_op_send(op, 1, &exec, on_exec);
 }
 
-static bool is_success(const struct redis *redis, const redisReply *reply)
-{
-    bool answer = false;
-    msgpack_zone zone;
-    msgpack_object document;
-    struct codec_reason reason;
-    struct text status;
-    if (reply->type != REDIS_REPLY_STRING || !msgpack_zone_init(&zone, MSGPACK_ZONE_CHUNK_SIZE))
-        return false;
-    if (redis->serializer->decode((struct bytes){reply->str, (size_t)reply->len}, &zone, &document,
-                                  &reason) == 0 &&
-        value_as_text(value_get(&document, "status"), &status))
-        answer = text_equal(status, "SUCCESS");
-    msgpack_zone_destroy(&zone);
-    return answer;
-}
-
 static void on_get(void *context, const redisReply *reply)
 {
     struct redis_op *op = context;
+    char status[REDIS_STATUS_SIZE];
     if (!redis_op_goes_on(op, reply))
         return;
-    if (is_success(op->redis, reply))
+    redis_op_status(op, reply, status);
+    if (strcmp(status, "SUCCESS") == 0)
         redis_op_end(op, NULL);
     else
         send_transaction(op);

@@ -13,6 +13,9 @@
 enum {
     NUMBER_SIZE = 32,
     DEPTH_MAX = 32, /* of groups in groups */
+    /* Clients count some headers too low: then results are still to come. Celery's join timeout. */
+    JOIN_MS = 3000,
+    LOOK_MS = 100,
 };
 
 enum chord_key { KEY_GROUP, KEY_PARTS, KEY_ADDED, KEY_SIZE, KEYS };
@@ -26,6 +29,7 @@ struct chord {
     struct text keys[KEYS];
     struct text payload;      /* the member, or the group's document */
     char number[NUMBER_SIZE]; /* the member's score, or the size */
+    uint64_t complete_since;  /* milliseconds of the loop; 0: its last part is not there */
     char data[];
 };
 
@@ -127,6 +131,11 @@ enum backend_answer redis_begin_chord(void *self, struct text group_id, uint64_t
 
 /* ---- a part ---- */
 
+static uint64_t now_of(const struct chord *chord)
+{
+    return uv_now(chord->op.redis->retry.loop);
+}
+
 static void end_with(struct chord *chord, const struct bytes *items, size_t count,
                      struct bytes group)
 {
@@ -195,12 +204,29 @@ struct collection {
     char data[];
 };
 
+static bool are_ready(const struct redis_op *op, const redisReply *reply)
+{
+    for (size_t i = 0; reply->type == REDIS_REPLY_ARRAY && i < reply->elements; i++) {
+        char status[REDIS_STATUS_SIZE];
+        redis_op_status(op, reply->element[i], status);
+        if (strcmp(status, "SUCCESS") != 0 && strcmp(status, "FAILURE") != 0 &&
+            strcmp(status, "REVOKED") != 0)
+            return false;
+    }
+    return true;
+}
+
 static void on_results(void *context, const redisReply *reply)
 {
     struct collection *collection = context;
     struct chord *chord = collection->chord;
-    if (redis_op_goes_on(&chord->op, reply))
+    bool goes_on = redis_op_goes_on(&chord->op, reply);
+    if (goes_on && are_ready(&chord->op, reply))
         end_with_reply(chord, reply, collection->group);
+    else if (goes_on && now_of(chord) - chord->complete_since < JOIN_MS)
+        redis_op_begin_later(&chord->op, LOOK_MS);
+    else if (goes_on)
+        end_without_parts(chord, "Join error: TimeoutError('The operation timed out.')");
     free(collection);
 }
 
@@ -278,6 +304,11 @@ static void on_group(void *context, const redisReply *reply)
                    3, on_members);
 }
 
+static void begin_collecting(struct redis_op *op)
+{
+    send_words(op, "GET", &chord_of(op)->keys[KEY_GROUP], 1, on_group);
+}
+
 static long long number_of(const redisReply *reply)
 {
     if (reply->type == REDIS_REPLY_INTEGER)
@@ -298,10 +329,14 @@ static void on_counted(void *context, const redisReply *reply)
     }
     bool sized = reply->element[3]->type == REDIS_REPLY_STRING;
     long long wanted = number_of(reply->element[3]) + number_of(reply->element[2]);
-    if (!sized || number_of(reply->element[1]) != wanted)
+    if (!sized || number_of(reply->element[1]) != wanted) {
         redis_op_end(op, NULL);
-    else
-        send_words(op, "GET", &chord->keys[KEY_GROUP], 1, on_group);
+        return;
+    }
+    /* From here on whoever comes later does not change it. */
+    chord->complete_since = now_of(chord);
+    op->begin = begin_collecting;
+    begin_collecting(op);
 }
 
 static void begin_part(struct redis_op *op)

@@ -67,6 +67,31 @@ static void on_retry(uv_timer_t *timer)
     redis_op_begin_waiting(timer->data);
 }
 
+void redis_op_begin_later(struct redis_op *op, unsigned ms)
+{
+    uv_timer_t *retry = &op->redis->retry;
+    op->under_way = false;
+    if (!uv_is_active((uv_handle_t *)retry) || uv_timer_get_due_in(retry) > ms)
+        uv_timer_start(retry, on_retry, ms, 0);
+}
+
+void redis_op_status(const struct redis_op *op, const redisReply *reply,
+                     char ret[REDIS_STATUS_SIZE])
+{
+    msgpack_zone zone;
+    msgpack_object document;
+    struct codec_reason reason;
+    struct text status;
+    ret[0] = '\0';
+    if (reply->type != REDIS_REPLY_STRING || !msgpack_zone_init(&zone, MSGPACK_ZONE_CHUNK_SIZE))
+        return;
+    const struct bytes bytes = {reply->str, (size_t)reply->len};
+    if (op->redis->serializer->decode(bytes, &zone, &document, &reason) == 0 &&
+        value_as_text(value_get(&document, "status"), &status) && status.size < REDIS_STATUS_SIZE)
+        snprintf(ret, REDIS_STATUS_SIZE, "%.*s", (int)status.size, status.data);
+    msgpack_zone_destroy(&zone);
+}
+
 /* The server answers, but will not have it now (it is loading, read-only, out of memory ...). */
 static void refused(struct redis_op *op, const char *why)
 {

@@ -11,7 +11,7 @@
 #include "backend/internal.h"
 #include "backend/redis_link.h"
 
-enum { REDIS_KEY_PREFIX_MAX = 256 };
+enum { REDIS_KEY_PREFIX_MAX = 256, REDIS_STATUS_SIZE = 32 };
 
 struct redis_op;
 
@@ -62,6 +62,11 @@ void redis_op_end(struct redis_op *op, const char *error);
 /* Looks at the reply to its command. False: the connection is gone, or the server has refused, and
  * the operation will begin anew. */
 bool redis_op_goes_on(struct redis_op *op, const redisReply *reply);
+/* Begins anew in so many milliseconds, or earlier: what it needs is not there yet. */
+void redis_op_begin_later(struct redis_op *op, unsigned ms);
+/* The status of a result document; "" if there is none. */
+void redis_op_status(const struct redis_op *op, const redisReply *reply,
+                     char ret[REDIS_STATUS_SIZE]);
 /* Sends a command of text words; `reply` may be NULL: then a refusal is only told. */
 void redis_op_send(struct redis_op *op, int count, const struct text *words,
                    redis_link_reply *reply);

@@ -319,7 +319,7 @@ REPLACEMENTS = {
     "replace by a chain in a chord": lambda: chord(
         [_replaced(two.add.s(3, 4) | one.add.s(5)), last])(two.total.s()),
     "replace by a group in a chord": lambda: chord(
-        [_replaced(group(two.add.s(3, 4), one.add.s(5, 5))), one.slow.si(0.8, 7)])(one.echo.s()),
+        [_replaced(group(two.add.s(3, 4), one.add.s(2, 5))), one.slow.si(0.8, 7)])(one.echo.s()),
     "replace by a failure in a chord": lambda: chord(
         [_replaced(two.fail.s()), last])(two.total.s()),
     "replace a chord's body": lambda: chord(

@@ -178,7 +178,7 @@ static int run_accumulate(struct celeriac_task *task)
 
 static int run_chain(struct celeriac_task *task)
 {
-    return fail(task, "NotImplementedError", "a chain is sent as its first task, never as itself");
+    return fail(task, "NotImplementedError", "chain is not a real task");
 }
 
 static int run_chord_unlock(struct celeriac_task *task)
