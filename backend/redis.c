@@ -214,5 +214,6 @@ const struct backend_type backend_redis = {
     .store = redis_store,
     .begin_chord = redis_begin_chord,
     .add_part = redis_add_part,
+    .get_results = redis_get_results,
     .end_chord = redis_end_chord,
 };

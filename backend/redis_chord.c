@@ -151,24 +151,14 @@ static void end_without_parts(struct chord *chord, const char *error)
     redis_op_end(&chord->op, error);
 }
 
-static struct bytes bytes_of(const redisReply *reply)
-{
-    if (reply->type != REDIS_REPLY_STRING)
-        return (struct bytes){"", 0};
-    return (struct bytes){reply->str, (size_t)reply->len};
-}
-
 static void end_with_reply(struct chord *chord, const redisReply *reply, struct bytes group)
 {
-    size_t count = reply->type == REDIS_REPLY_ARRAY ? reply->elements : 0;
-    struct bytes *items = calloc(count + 1, sizeof(*items));
-    if (items == NULL) {
+    size_t count;
+    struct bytes *items = redis_op_elements(reply, &count);
+    if (items == NULL)
         redis_op_end(&chord->op, "out of memory");
-        return;
-    }
-    for (size_t i = 0; i < count; i++)
-        items[i] = bytes_of(reply->element[i]);
-    end_with(chord, items, count, group);
+    else
+        end_with(chord, items, count, group);
     free(items);
 }
 
@@ -233,35 +223,14 @@ static void on_results(void *context, const redisReply *reply)
 static bool ask_for_results(struct chord *chord, const struct text *ids, size_t count,
                             struct bytes group)
 {
-    struct redis *redis = chord->op.redis;
-    size_t room = 0;
-    for (size_t i = 0; i < count; i++)
-        room += redis_key_size(redis->task_prefix, ids[i], "");
     struct collection *collection = malloc(sizeof(*collection) + group.size);
-    const char **words = calloc(count + 1, sizeof(*words));
-    size_t *sizes = calloc(count + 1, sizeof(*sizes));
-    char *keys = malloc(room + 1);
-    bool sent = false;
-    if (collection != NULL && words != NULL && sizes != NULL && keys != NULL) {
-        *collection = (struct collection){chord, {collection->data, group.size}};
-        memcpy(collection->data, group.data, group.size);
-        words[0] = "MGET";
-        sizes[0] = 4;
-        char *place = keys;
-        for (size_t i = 0; i < count; i++) {
-            struct text key = redis_key_write(redis->task_prefix, ids[i], "", place);
-            words[i + 1] = key.data;
-            sizes[i + 1] = key.size;
-            place += key.size;
-        }
-        sent =
-            redis_link_command(redis->link, (int)count + 1, words, sizes, on_results, collection);
-    }
+    if (collection == NULL)
+        return false;
+    *collection = (struct collection){chord, {collection->data, group.size}};
+    memcpy(collection->data, group.data, group.size);
+    bool sent = redis_op_ask_results(chord->op.redis, ids, count, on_results, collection);
     if (!sent)
         free(collection);
-    free(words);
-    free(sizes);
-    free(keys);
     return sent;
 }
 
@@ -297,7 +266,7 @@ static void on_group(void *context, const redisReply *reply)
     if (!redis_op_goes_on(op, reply))
         return;
     if (reply->type == REDIS_REPLY_STRING)
-        collect_group(chord, bytes_of(reply));
+        collect_group(chord, (struct bytes){reply->str, (size_t)reply->len});
     else
         send_words(op, "ZRANGE",
                    (const struct text[]){chord->keys[KEY_PARTS], redis_word("0"), redis_word("-1")},

@@ -5,6 +5,7 @@
 #include "backend/redis_op.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,6 +144,46 @@ void redis_op_send(struct redis_op *op, int count, const struct text *words,
     if (!redis_link_command(op->redis->link, count, data, sizes, reply != NULL ? reply : on_queued,
                             context))
         op->under_way = false;
+}
+
+bool redis_op_ask_results(struct redis *redis, const struct text *ids, size_t count,
+                          redis_link_reply *reply, void *context)
+{
+    size_t room = 1;
+    for (size_t i = 0; i < count; i++)
+        room += redis_key_size(redis->task_prefix, ids[i], "");
+    const char **words = calloc(count + 1, sizeof(*words));
+    size_t *sizes = calloc(count + 1, sizeof(*sizes));
+    char *keys = malloc(room), *place = keys;
+    bool sent = words != NULL && sizes != NULL && keys != NULL && count < INT_MAX;
+    if (sent) {
+        words[0] = "MGET";
+        sizes[0] = strlen("MGET");
+        for (size_t i = 0; i < count; i++) {
+            struct text key = redis_key_write(redis->task_prefix, ids[i], "", place);
+            words[i + 1] = key.data;
+            sizes[i + 1] = key.size;
+            place += key.size;
+        }
+        sent = redis_link_command(redis->link, (int)count + 1, words, sizes, reply, context);
+    }
+    free(words);
+    free(sizes);
+    free(keys);
+    return sent;
+}
+
+struct bytes *redis_op_elements(const redisReply *reply, size_t *ret_count)
+{
+    size_t count = reply->type == REDIS_REPLY_ARRAY ? reply->elements : 0;
+    struct bytes *items = calloc(count + 1, sizeof(*items));
+    for (size_t i = 0; items != NULL && i < count; i++) {
+        const redisReply *one = reply->element[i];
+        items[i] = one->type == REDIS_REPLY_STRING ? (struct bytes){one->str, (size_t)one->len}
+                                                   : (struct bytes){"", 0};
+    }
+    *ret_count = count;
+    return items;
 }
 
 size_t redis_key_size(const char *prefix, struct text id, const char *suffix)

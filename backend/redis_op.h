@@ -71,6 +71,12 @@ void redis_op_status(const struct redis_op *op, const redisReply *reply,
 void redis_op_send(struct redis_op *op, int count, const struct text *words,
                    redis_link_reply *reply);
 
+/* Asks for the result documents of these tasks; `reply` as of redis_link_command. */
+bool redis_op_ask_results(struct redis *redis, const struct text *ids, size_t count,
+                          redis_link_reply *reply, void *context);
+/* The elements of an array; what is no text is empty. The caller frees; NULL: out of memory. */
+struct bytes *redis_op_elements(const redisReply *reply, size_t *ret_count);
+
 /* prefix + id + suffix, in `ret`'s memory of at least redis_key_size bytes. */
 size_t redis_key_size(const char *prefix, struct text id, const char *suffix);
 struct text redis_key_write(const char *prefix, struct text id, const char *suffix, char *ret);
@@ -82,6 +88,9 @@ enum backend_answer redis_begin_chord(void *self, struct text group_id, uint64_t
                                       struct bytes group, backend_done *done, void *context);
 enum backend_answer redis_add_part(void *self, const struct backend_part *part,
                                    backend_added *added, void *context);
+/* redis_results.c */
+enum backend_answer redis_get_results(void *self, const struct text *ids, size_t count,
+                                      backend_added *added, void *context);
 enum backend_answer redis_end_chord(void *self, struct text group_id, backend_done *done,
                                     void *context);
 
