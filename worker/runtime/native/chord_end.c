@@ -186,6 +186,23 @@ static bool send_body(struct canvas *canvas, const msgpack_object *body,
     return canvas_refuse(canvas, "celery.exceptions.ChordError", "Callback error: %s", text);
 }
 
+/* Clients wait for the members of a group, as it has no result of its own. */
+static bool fail_members(struct canvas *canvas, const struct subtask *body,
+                         const struct document *document)
+{
+    msgpack_object members = subtask_members(body);
+    for (uint32_t i = 0; body->kind == SUBTASK_GROUP && i < members.via.array.size; i++) {
+        struct subtask member;
+        struct document copy = *document;
+        if (!canvas_read(canvas, &members.via.array.ptr[i], &member))
+            return false;
+        copy.task_id = canvas_result_id(&member);
+        if (copy.task_id.data != NULL && !after_store(canvas, &copy))
+            return false;
+    }
+    return true;
+}
+
 /* Nobody will run it: its errbacks hear of it, and its result is the failure. */
 static bool fail_body(struct canvas *canvas, const msgpack_object *value,
                       const struct failure *failure)
@@ -207,7 +224,7 @@ static bool fail_body(struct canvas *canvas, const msgpack_object *value,
     canvas->root_id = document.task_id;
     document.children = &canvas->children;
     return after_call_errbacks(canvas, errbacks, document.task_id) &&
-           after_store(canvas, &document);
+           after_store(canvas, &document) && fail_members(canvas, &body, &document);
 }
 
 bool chord_end_is_complete(struct canvas *canvas, const msgpack_object *record)
