@@ -320,7 +320,8 @@ def test_a_canvas_made_in_c_is_celerys(child: Child) -> None:
     group, chord = chain["kwargs"]["tasks"]
     assert (chain["task"], chain["subtask_type"]) == ("celery.chain", "chain")
     assert (group["task"], group["subtask_type"]) == ("celery.group", "group")
-    assert [one["task"] for one in group["kwargs"]["tasks"]] == ["t.one", "t.two"]
+    assert [(one["task"], one["immutable"]) for one in group["kwargs"]["tasks"]] == [
+        ("t.one", False), ("t.two", True)]
     assert (chord["task"], chord["subtask_type"]) == ("celery.chord", "chord")
     assert chord["kwargs"]["body"] == {"task": "t.body", "args": [], "kwargs": {}, "options": {},
                                        "subtask_type": None, "immutable": False}
