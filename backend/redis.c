@@ -176,6 +176,8 @@ static void *redis_open(const struct backend_config *config)
         goto fail;
     uv_timer_init(config->loop, &redis->retry);
     redis->retry.data = redis;
+    uv_timer_init(config->loop, &redis->later);
+    redis->later.data = redis;
     redis_link_start(redis->link);
     return redis;
 
@@ -190,9 +192,10 @@ static void redis_stop(void *self, void (*stopped)(void *context), void *context
     struct redis_op *op;
     redis->stopped = stopped;
     redis->stopped_context = context;
-    redis->open = 2;
+    redis->open = 3;
     redis_link_stop(redis->link);
     uv_close((uv_handle_t *)&redis->retry, on_timer_closed);
+    uv_close((uv_handle_t *)&redis->later, on_timer_closed);
     redis->full = false;
     while ((op = TAILQ_FIRST(&redis->ops)) != NULL)
         redis_op_end(op, "Redis was not there until the worker stopped");

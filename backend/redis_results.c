@@ -44,7 +44,7 @@ static void begin_look(struct redis_op *op)
 {
     struct look *look = look_of(op);
     if (!redis_op_ask_results(op->redis, look->ids, look->count, on_documents, op))
-        op->under_way = false;
+        redis_op_unsent(op);
 }
 
 static void copy_ids(struct look *look, const struct text *ids)
