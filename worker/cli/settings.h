@@ -40,6 +40,7 @@ struct settings {
     bool task_ignore_result, task_create_missing_queues;
     bool task_track_started, task_store_errors_even_if_ignored, task_inherit_parent_priority;
     const char *task_serializer;
+    const char *task_default_rate_limit;
     const char *task_routes; /* as routes.h reads it */
     double task_time_limit, task_soft_time_limit;
     const char *task_default_queue, *task_default_exchange, *task_default_exchange_type;
@@ -54,6 +55,10 @@ struct settings {
     int worker_max_tasks_per_child, worker_max_memory_per_child;
     int worker_lost_max_deliveries;
     double worker_proc_alive_timeout;
+    bool worker_disable_rate_limits, worker_enable_remote_control;
+    const char *control_exchange;
+    double control_queue_ttl, control_queue_expires;
+    const char *worker_state_db;
     const char *worker_pool, *worker_log_format;
     int worker_log_color; /* -1: None, where there is a terminal */
 

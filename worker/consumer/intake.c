@@ -10,6 +10,7 @@
 #include "worker/consumer/internal.h"
 #include "worker/consumer/loss.h"
 #include "worker/consumer/park.h"
+#include "worker/consumer/revoking.h"
 #include "worker/log/log.h"
 
 /* What a step says of a request. */
@@ -130,22 +131,44 @@ static enum step check_content_type(struct request *request)
                                      : "its content type is not in accept_content");
 }
 
-/* Row J. */
-static enum step check_expired(struct request *request)
+static void discard(struct request *request, const char *reason, const char *stamp)
 {
-    if (!request->message.has_expires || consumer_now() <= request->message.expires)
-        return GO_ON;
-    log_info("Discarding revoked task: %s", request_label(request));
+    bool by_stamp = stamp[0] != '\0';
+    log_info("Discarding revoked task: %s%s%s%s", request_label(request),
+             by_stamp ? " (revoked by header: " : "", stamp, by_stamp ? ")" : "");
     request->verb = BROKER_ACK;
     record_failure(
         request,
-        &(struct failure){.event = "revoked", .type = "TaskRevokedError", .message = "expired"});
+        &(struct failure){.event = "revoked", .type = "TaskRevokedError", .message = reason});
+}
+
+static bool is_expired(const struct request *request)
+{
+    return request->message.has_expires && consumer_now() > request->message.expires;
+}
+
+/* Rows J, K. */
+static enum step check_revoked(struct request *request)
+{
+    char stamp[REVOKING_STAMP_SIZE];
+    bool revoked = revoking_has(request, stamp);
+    bool expired = is_expired(request);
+    if (!revoked && !expired)
+        return GO_ON;
+    discard(request, expired ? "expired" : "revoked", stamp);
     return TAKEN;
+}
+
+void intake_discard_revoked(struct request *request)
+{
+    char stamp[REVOKING_STAMP_SIZE];
+    revoking_has(request, stamp);
+    discard(request, "revoked", stamp);
 }
 
 bool intake_still_wanted(struct request *request)
 {
-    return check_stopping(request) == GO_ON && check_expired(request) == GO_ON;
+    return check_stopping(request) == GO_ON && check_revoked(request) == GO_ON;
 }
 
 static enum step resolve_options(struct request *request)
@@ -161,12 +184,6 @@ static enum step resolve_options(struct request *request)
                                      ? message->ignore_result
                                      : tristate_or(task->ignore_result, config->task_ignore_result);
     struct pool_job *job = &request->job;
-    job->hard_limit = message->hard_limit > 0 ? message->hard_limit
-                      : task->time_limit > 0  ? task->time_limit
-                                              : config->task_time_limit;
-    job->soft_limit = message->soft_limit > 0     ? message->soft_limit
-                      : task->soft_time_limit > 0 ? task->soft_time_limit
-                                                  : config->task_soft_time_limit;
     job->want_started = !request->acks_late;
     job->suspect = loss_suspect(&message->headers, config->worker_lost_max_deliveries);
     log_info("Task %s received", request_label(request));
@@ -238,10 +255,34 @@ static enum step wait_behind(struct request *request)
     return behind_wait(request) ? TAKEN : GO_ON;
 }
 
+static enum step wait_for_rate(struct request *request)
+{
+    if (request->throttled)
+        return GO_ON;
+    request->throttled = true;
+    return throttle_take(request) ? TAKEN : GO_ON;
+}
+
+/* Not before the task begins: its limits may be changed while it waits. */
+static void set_limits(struct request *request)
+{
+    const struct consumer_config *config = &request->consumer->config;
+    const struct task_message *message = &request->message;
+    const struct task *task = request->task;
+    struct pool_job *job = &request->job;
+    job->hard_limit = message->hard_limit > 0 ? message->hard_limit
+                      : task->time_limit > 0  ? task->time_limit
+                                              : config->task_time_limit;
+    job->soft_limit = message->soft_limit > 0     ? message->soft_limit
+                      : task->soft_time_limit > 0 ? task->soft_time_limit
+                                                  : config->task_soft_time_limit;
+}
+
 static enum step submit(struct request *request)
 {
     static const struct refusal refusal = {BROKER_REJECT, LOG_ERROR,
                                            "Cannot hand the task to a child", false};
+    set_limits(request);
     int error = request_pack(request);
     if (error != 0)
         return refuse(request, &refusal, codec_strerror(error));
@@ -260,14 +301,23 @@ static void run_steps(struct request *request, step_function *const *steps)
 
 static step_function *const steps_of_delivery[] = {
     check_stopping, attach,          check_registered, check_content_type,
-    park,           resolve_options, check_expired,    tell_app,
-    hold_for_eta,   wait_behind,          submit,           NULL,
+    park,           resolve_options, check_revoked,    tell_app,
+    hold_for_eta,   wait_for_rate,   wait_behind,      submit,
+    NULL,
 };
 static step_function *const steps_of_kept[] = {
-    resolve_options, check_expired, tell_app, hold_for_eta, wait_behind, submit, NULL,
+    resolve_options, check_revoked, tell_app, hold_for_eta, wait_for_rate, wait_behind, submit,
+    NULL,
 };
-static step_function *const steps_of_due[] = {check_stopping, check_expired, wait_behind, submit,
-                                              NULL};
+static step_function *const steps_of_due[] = {
+    check_stopping, check_revoked, wait_for_rate, wait_behind, submit, NULL,
+};
+
+void intake_pass(struct request *request)
+{
+    request_set_state(request, REQUEST_RECEIVED);
+    run_steps(request, steps_of_due);
+}
 
 void intake_keep(struct request *request)
 {
@@ -366,6 +416,9 @@ static void forget_or_orphan(struct consumer *consumer, struct request *request)
     request->orphan = true;
     if (request->state == REQUEST_WAITING) {
         eta_heap_remove(&consumer->waiting, &request->eta);
+        finish_close(request, BROKER_NACK_REQUEUE);
+    } else if (request->state == REQUEST_THROTTLED) {
+        throttle_leave(request);
         finish_close(request, BROKER_NACK_REQUEUE);
     } else if (request->state == REQUEST_BEHIND ||
                (request->state == REQUEST_SUBMITTED && jobs_withdraw(request))) {

@@ -19,7 +19,8 @@ enum {
 
 static const char *const state_names[] = {
     [REQUEST_RECEIVED] = "received",         [REQUEST_WAITING] = "waiting",
-    [REQUEST_PARKING] = "parking",           [REQUEST_BEHIND] = "behind",
+    [REQUEST_PARKING] = "parking",           [REQUEST_THROTTLED] = "throttled",
+    [REQUEST_BEHIND] = "behind",
     [REQUEST_SUBMITTED] = "submitted",       [REQUEST_RECORDING] = "recording",
     [REQUEST_FOLLOWING] = "following",       [REQUEST_STORING] = "storing",
     [REQUEST_JOINING] = "joining",           [REQUEST_STALLED] = "stalled",

@@ -24,6 +24,7 @@ enum request_state {
     REQUEST_RECEIVED,     /* being decided on */
     REQUEST_WAITING,      /* for its eta */
     REQUEST_PARKING,      /* its copy is on the way to a delay queue */
+    REQUEST_THROTTLED,    /* waits for its task's rate limit */
     REQUEST_BEHIND,       /* waits for the end of another one with its task id (behind.c) */
     REQUEST_SUBMITTED,    /* in the pool: queued or in a child */
     REQUEST_RECORDING,    /* in the pool, where a child writes down how it ended */
@@ -44,7 +45,7 @@ struct request {
     struct task_message
         message; /* borrows from the delivery; then only id (from kept_id) and retries */
     char *kept_id;
-    const struct task *task; /* NULL: not registered */
+    struct task *task; /* NULL: not registered */
     enum request_state state;
 
     /* Where the delivery stands. An orphan's connection is gone: (epoch, tag) mean nothing until a
@@ -73,6 +74,8 @@ struct request {
 
     struct request *next_in_bucket;    /* settlement table, by id */
     struct request *newer, *older;     /* all requests, in order of arrival */
+    struct request *throttle_newer, *throttle_older; /* REQUEST_THROTTLED: of the same task */
+    bool throttled;                    /* it has had its turn */
     struct request *leader, *follower; /* REQUEST_BEHIND: whose end is awaited, and by whom */
     struct request *next_stalled;
     void (*again)(struct request *request); /* stalled: what is to be tried again; else NULL */

@@ -5,6 +5,7 @@
 #include "worker/pool/run.h"
 
 #include <signal.h>
+#include <sys/wait.h>
 
 #include "worker/pool/ahead.h"
 #include "worker/pool/child.h"
@@ -207,6 +208,8 @@ static bool is_too_large(struct pool_child *child, uint64_t resident_kib)
 /* The child is at what was staged behind its job. */
 static void go_on(struct pool_child *child)
 {
+    if (child->job->sent_signal != 0)
+        run_signal(child, child->job->sent_signal);
     if (child->job->kill_signal != 0)
         run_kill(child, child->job->kill_signal);
     ahead_open(child);
@@ -296,6 +299,13 @@ void run_give_back(struct pool_child *child)
     }
 }
 
+/* Somebody sent it a signal that it did not survive. */
+static bool was_signalled(const struct pool_child *child, const struct pool_job *job)
+{
+    return job->sent_signal != 0 && child->has_status && WIFSIGNALED(child->status) &&
+           WTERMSIG(child->status) == job->sent_signal;
+}
+
 static void end_job(struct pool_child *child)
 {
     struct pool *pool = child->pool;
@@ -305,6 +315,10 @@ static void end_job(struct pool_child *child)
     verdict_put_back(&facts, &ending.verdict);
     ending.started = verdict_began(&facts);
     ending.signal = child->signal;
+    if (ending.verdict == POOL_LOST && was_signalled(child, job)) {
+        ending.verdict = POOL_TERMINATED;
+        ending.signal = job->sent_signal;
+    }
     count(pool, ending.verdict);
     pool->handler.on_ended(pool->context, job, &ending);
 }
@@ -342,6 +356,16 @@ void run_kill(struct pool_child *child, int signal)
     child->soft_armed = false;
     child_set_deadline(child, deadline);
     child_signal(child, signal, 0);
+}
+
+void run_signal(struct pool_child *child, int signal)
+{
+    struct pool_job *job = child->job;
+    if (!ahead_take_back(child))
+        return; /* too late: the child is at the next one */
+    job->sent_signal = signal;
+    if (child->state == CHILD_BUSY)
+        child_signal(child, signal, (int)(job->number & INT32_MAX));
 }
 
 static void soft_limit(struct pool_child *child)
