@@ -18,16 +18,23 @@ enum { REPLY_MAX = 16 * 1024 * 1024 };
 
 /* ---- what the broker is to have ---- */
 
+/* None, which is 0 here, is no argument. */
+static void put_milliseconds(struct control *control, const char *name, double seconds)
+{
+    if (seconds > 0)
+        control->arguments[control->argument_count++] =
+            (msgpack_object_kv){value_string(name), value_int((int64_t)(seconds * 1000))};
+}
+
 void control_init(struct control *control, const struct consumer_config *config)
 {
     const char *prefix = config->control_exchange;
     snprintf(control->queue, CONTROL_NAME_SIZE, "%s.%s.pidbox", config->nodename, prefix);
     snprintf(control->exchange, CONTROL_NAME_SIZE, "%s.pidbox", prefix);
     snprintf(control->replies, CONTROL_NAME_SIZE, "reply.%s.pidbox", prefix);
-    control->arguments[0] = (msgpack_object_kv){
-        value_string("x-expires"), value_int((int64_t)(config->control_queue_expires * 1000))};
-    control->arguments[1] = (msgpack_object_kv){
-        value_string("x-message-ttl"), value_int((int64_t)(config->control_queue_ttl * 1000))};
+    control->argument_count = 0;
+    put_milliseconds(control, "x-expires", config->control_queue_expires);
+    put_milliseconds(control, "x-message-ttl", config->control_queue_ttl);
 }
 
 void control_queue(const struct control *control, struct broker_queue *ret)
@@ -41,7 +48,7 @@ void control_queue(const struct control *control, struct broker_queue *ret)
         .auto_delete = true,
         .no_ack = true,
         .arguments = {.type = MSGPACK_OBJECT_MAP,
-                      .via.map = {.size = ARRAY_LEN(control->arguments),
+                      .via.map = {.size = control->argument_count,
                                   .ptr = (msgpack_object_kv *)control->arguments}},
     };
 }

@@ -18,6 +18,7 @@ struct control {
     int64_t clock; /* Lamport's: higher than any that has been seen */
     char queue[CONTROL_NAME_SIZE], exchange[CONTROL_NAME_SIZE], replies[CONTROL_NAME_SIZE];
     msgpack_object_kv arguments[2]; /* of the queue */
+    uint32_t argument_count;
 };
 
 void control_init(struct control *control, const struct consumer_config *config);

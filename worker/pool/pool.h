@@ -151,7 +151,7 @@ bool pool_withdraw(struct pool *pool, struct pool_job *job);
 bool pool_kill_job(struct pool *pool, struct pool_job *job, int signal);
 
 /* Sends a signal to the child that runs exactly this job; SIGUSR1 is the soft limit of this job, and
- * of no other. The job goes on; if it is the signal that ends the child, the job ends as
+ * of no other. The job goes on; if its child dies nevertheless, it ends as
  * POOL_TERMINATED. False as of pool_kill_job. */
 bool pool_signal_job(struct pool *pool, struct pool_job *job, int signal);
 

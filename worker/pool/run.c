@@ -5,7 +5,6 @@
 #include "worker/pool/run.h"
 
 #include <signal.h>
-#include <sys/wait.h>
 
 #include "worker/pool/ahead.h"
 #include "worker/pool/child.h"
@@ -299,13 +298,6 @@ void run_give_back(struct pool_child *child)
     }
 }
 
-/* Somebody sent it a signal that it did not survive. */
-static bool was_signalled(const struct pool_child *child, const struct pool_job *job)
-{
-    return job->sent_signal != 0 && child->has_status && WIFSIGNALED(child->status) &&
-           WTERMSIG(child->status) == job->sent_signal;
-}
-
 static void end_job(struct pool_child *child)
 {
     struct pool *pool = child->pool;
@@ -315,7 +307,7 @@ static void end_job(struct pool_child *child)
     verdict_put_back(&facts, &ending.verdict);
     ending.started = verdict_began(&facts);
     ending.signal = child->signal;
-    if (ending.verdict == POOL_LOST && was_signalled(child, job)) {
+    if (ending.verdict == POOL_LOST && job->sent_signal != 0) {
         ending.verdict = POOL_TERMINATED;
         ending.signal = job->sent_signal;
     }
