@@ -15,10 +15,10 @@ enum { CONTROL_BODY_MAX = 8 * 1024 * 1024 };
 
 struct control_message {
     struct text method;
-    msgpack_object arguments;     /* a map, maybe empty */
-    msgpack_object destination;   /* nil: everybody; a str or an array of node names */
-    struct text pattern, matcher; /* data NULL: not given */
-    msgpack_object ticket;        /* nil: none; goes back with the reply as it is */
+    msgpack_object arguments;              /* a map, maybe empty */
+    msgpack_object destination;            /* nil: everybody; a str or an array of node names */
+    struct text pattern, matcher;          /* data NULL: not given */
+    msgpack_object ticket;                 /* nil: none; goes back with the reply as it is */
     struct text reply_exchange, reply_key; /* data NULL: no reply is wanted */
 };
 

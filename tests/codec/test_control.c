@@ -96,9 +96,9 @@ static void opens_neither_pickle_nor_what_is_too_large(void **state)
     char *large = malloc(CONTROL_BODY_MAX + 1);
     assert_non_null(large);
     memset(large, ' ', CONTROL_BODY_MAX + 1);
-    assert_int_equal(control_read(json, (struct bytes){large, CONTROL_BODY_MAX + 1}, &zone,
-                                  &message, NULL),
-                     CODEC_ETOOBIG);
+    assert_int_equal(
+        control_read(json, (struct bytes){large, CONTROL_BODY_MAX + 1}, &zone, &message, NULL),
+        CODEC_ETOOBIG);
     free(large);
     static const struct text pickle = {"application/x-python-serialize", 30};
     assert_int_equal(control_read(pickle, (struct bytes){"x", 1}, &zone, &message, NULL),

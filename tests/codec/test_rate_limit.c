@@ -17,8 +17,8 @@ static void reads_what_celery_reads(void **state)
         const char *text;
         double per_second;
     } rows[] = {
-        {"10/s", 10},  {"120/m", 2},      {"7200/h", 2}, {"10", 10},   {"0.5/s", 0.5},
-        {" 3 /s", 3},  {"0/s", 0},        {"", 0},       {"inf/s", 0}, {"1e3/m", 1000.0 / 60},
+        {"10/s", 10}, {"120/m", 2}, {"7200/h", 2}, {"10", 10},   {"0.5/s", 0.5},
+        {" 3 /s", 3}, {"0/s", 0},   {"", 0},       {"inf/s", 0}, {"1e3/m", 1000.0 / 60},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         const msgpack_object value = value_string(rows[i].text);

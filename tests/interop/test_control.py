@@ -7,6 +7,7 @@ CELERY56_PYTHON names an interpreter with the newest Celery, if that is to be co
 from __future__ import annotations
 
 import os
+import random
 import stat
 import time
 from pathlib import Path
@@ -500,3 +501,36 @@ def test_celerys_state_file_is_refused(side: Side, tmp_path: Path) -> None:
     finally:
         worker.close()
     assert shelve and dbm.dumb
+
+
+# --- races ---
+
+@pytest.mark.parametrize("seconds", [0.0, 0.02])
+def test_a_storm_of_terminations_hits_nobody_else(side: Side, amqp: Client, replies: Replies,
+                                                  seconds: float) -> None:
+    """Short tasks are staged behind each other, begin and end while the commands are on their way.
+    """
+    if not side.is_ours:
+        pytest.skip("Celery may hit the next task of the process")
+    worker = side.start("--prefetch-multiplier", "16", concurrency=2)
+    chance = random.Random(7)
+    victims, others = [], []
+    for i in range(400):
+        task = amqp.send_task("example.sleep", (seconds,), reply_to=replies.queue)
+        if i % 4 == 0:
+            victims.append(task)
+            side.app.control.terminate(task, signal=chance.choice(["KILL", "TERM", "ABRT", "USR1"]))
+        else:
+            others.append(task)
+    replies.wait(*victims, *others, seconds=60)
+    states = {replies.document(task)["status"] for task in others}
+    assert states == {"SUCCESS"}
+    ends = [replies.document(task) for task in victims]
+    assert {end["status"] for end in ends} <= {"SUCCESS", "REVOKED", "FAILURE"}
+    for end in ends:
+        if end["status"] == "FAILURE":  # of SIGUSR1
+            assert end["result"]["exc_type"] == "SoftTimeLimitExceeded", end
+    assert not replies.repeated
+    assert worker.stop() == 0
+    assert amqp.counts("celery")[0] == 0
+    assert "WorkerLostError" not in worker.read_log() and "lost its process" not in worker.read_log()

@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "worker/cli/app.h"
 #include "codec/rate_limit.h"
+#include "worker/cli/app.h"
 #include "worker/cli/banner.h"
 #include "worker/cli/cpus.h"
 #include "worker/cli/nodename.h"
@@ -294,8 +294,8 @@ static void log_warnings(const struct app *app)
 static int open_state(struct app *app, const struct consumer_config *config,
                       char error[APP_ERROR_SIZE])
 {
-    const char *file = app->options.statedb != NULL ? app->options.statedb
-                                                    : app->settings.worker_state_db;
+    const char *file =
+        app->options.statedb != NULL ? app->options.statedb : app->settings.worker_state_db;
     if (file == NULL)
         return 0;
     if (nodename_expand_file(file, app->nodename, app->statedb, sizeof(app->statedb)) != 0)

@@ -372,8 +372,8 @@ int consumer_open_state(struct consumer *consumer, const struct consumer_config 
 {
     assert(consumer->statedb == NULL && consumer->broker == NULL);
     init_revoked(consumer, config);
-    consumer->statedb = statedb_open(consumer->loop, path, &consumer->revoked,
-                                     &consumer->revoked_stamps, error);
+    consumer->statedb =
+        statedb_open(consumer->loop, path, &consumer->revoked, &consumer->revoked_stamps, error);
     return consumer->statedb != NULL ? 0 : -1;
 }
 

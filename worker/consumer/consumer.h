@@ -47,11 +47,11 @@ struct consumer_config {
     const char *task_default_rate_limit; /* as codec/rate_limit.h reads it; NULL: none */
     bool worker_disable_rate_limits;
     bool worker_enable_remote_control;
-    const char *control_exchange;                    /* the prefix of what remote control declares */
+    const char *control_exchange; /* the prefix of what remote control declares */
     double control_queue_ttl, control_queue_expires; /* seconds */
     size_t revokes_max;                              /* tasks, and as many stamps */
     double revoke_expires; /* seconds; what is older is forgotten first, when there is no room */
-    double eta_hold; /* seconds: what is due later is parked at the broker; 0 = nothing is */
+    double eta_hold;       /* seconds: what is due later is parked at the broker; 0 = nothing is */
     /* NULL: none that we know. Then the runtime leaves no documents to us. */
     const struct serializer *result_serializer;
     /* NULL at the end. NULL altogether: the runtime decides (HELLO's `records`). */

@@ -151,7 +151,8 @@ static void dispatch(struct consumer *consumer, const struct control_message *me
 static bool is_accepted(const struct consumer *consumer, struct text content_type)
 {
     const struct serializer *const *accepted = consumer->config.accept_content;
-    while (accepted != NULL && *accepted != NULL && !text_equal(content_type, (*accepted)->content_type))
+    while (accepted != NULL && *accepted != NULL &&
+           !text_equal(content_type, (*accepted)->content_type))
         accepted++;
     return accepted == NULL || *accepted != NULL;
 }

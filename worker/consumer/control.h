@@ -3,7 +3,8 @@
 #define CELERIAC_CONSUMER_CONTROL_H
 
 /* Remote control (kombu's pidbox, celery-wire.md 6): a queue of this node's own, bound to a fanout
- * exchange; commands come in outside the window, answers leave with the ticket of their question. */
+ * exchange; commands come in outside the window, answers leave with the ticket of their question.
+ */
 
 #include <stdbool.h>
 

@@ -50,7 +50,8 @@ static bool add_escape(struct expression *expression, char letter)
         add_string(expression, "[0-9]");
     else if (letter == 'D')
         add_string(expression, "[^0-9]");
-    else if (letter != '\0' && (strchr("wWsSbB", letter) != NULL || !(letter >= '0' && letter <= '9')))
+    else if (letter != '\0' &&
+             (strchr("wWsSbB", letter) != NULL || !(letter >= '0' && letter <= '9')))
         add(expression, pair, sizeof(pair));
     else
         return false;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Owns the commands that revoke: their arguments, and their answers in Celery's words. What a revoke
- * does lies in revoking.c. */
+/* Owns the commands that revoke: their arguments, and their answers in Celery's words. What a
+ * revoke does lies in revoking.c. */
 
 #include <signal.h>
 #include <stdarg.h>
@@ -101,7 +101,8 @@ static int read_signal(struct control_call *call)
         control_error(call, "TypeError('signal name must be uppercase string.')");
         return 0;
     }
-    snprintf(name, sizeof(name), "%.*s", (int)(text.size < sizeof(name) ? text.size : 0), text.data);
+    snprintf(name, sizeof(name), "%.*s", (int)(text.size < sizeof(name) ? text.size : 0),
+             text.data);
     int known = signal_by_name(name);
     if (known == 0)
         control_error(call, "AttributeError(\"module 'signal' has no attribute '%s%.*s'\")",

@@ -137,9 +137,8 @@ static void discard(struct request *request, const char *reason, const char *sta
     log_info("Discarding revoked task: %s%s%s%s", request_label(request),
              by_stamp ? " (revoked by header: " : "", stamp, by_stamp ? ")" : "");
     request->verb = BROKER_ACK;
-    record_failure(
-        request,
-        &(struct failure){.event = "revoked", .type = "TaskRevokedError", .message = reason});
+    record_failure(request, &(struct failure){
+                                .event = "revoked", .type = "TaskRevokedError", .message = reason});
 }
 
 static bool is_expired(const struct request *request)
@@ -300,14 +299,13 @@ static void run_steps(struct request *request, step_function *const *steps)
 }
 
 static step_function *const steps_of_delivery[] = {
-    check_stopping, attach,          check_registered, check_content_type,
-    park,           resolve_options, check_revoked,    tell_app,
-    hold_for_eta,   wait_for_rate,   wait_behind,      submit,
+    check_stopping, attach,   check_registered, check_content_type, park,        resolve_options,
+    check_revoked,  tell_app, hold_for_eta,     wait_for_rate,      wait_behind, submit,
     NULL,
 };
 static step_function *const steps_of_kept[] = {
-    resolve_options, check_revoked, tell_app, hold_for_eta, wait_for_rate, wait_behind, submit,
-    NULL,
+    resolve_options, check_revoked, tell_app, hold_for_eta,
+    wait_for_rate,   wait_behind,   submit,   NULL,
 };
 static step_function *const steps_of_due[] = {
     check_stopping, check_revoked, wait_for_rate, wait_behind, submit, NULL,

@@ -70,7 +70,8 @@ static const struct delay_rung *rung_of(const struct request *request)
     const struct consumer *consumer = request->consumer;
     char stamp[REVOKING_STAMP_SIZE];
     if (consumer->config.eta_hold <= 0 || consumer->parking_refused || !request->message.has_eta ||
-        is_expired(request) || revoking_has(request, stamp) || !is_lasting(request->delivery->queue))
+        is_expired(request) || revoking_has(request, stamp) ||
+        !is_lasting(request->delivery->queue))
         return NULL;
     double left = seconds_left(request);
     return left > consumer->config.eta_hold ? delay_find(&consumer->delay, left) : NULL;

@@ -18,13 +18,13 @@ enum {
 }; /* bytes of headers and properties; AMQP's own bound is the frame, 128 KiB */
 
 static const char *const state_names[] = {
-    [REQUEST_RECEIVED] = "received",         [REQUEST_WAITING] = "waiting",
-    [REQUEST_PARKING] = "parking",           [REQUEST_THROTTLED] = "throttled",
-    [REQUEST_BEHIND] = "behind",
-    [REQUEST_SUBMITTED] = "submitted",       [REQUEST_RECORDING] = "recording",
-    [REQUEST_FOLLOWING] = "following",       [REQUEST_STORING] = "storing",
-    [REQUEST_JOINING] = "joining",           [REQUEST_STALLED] = "stalled",
-    [REQUEST_REPUBLISHING] = "republishing", [REQUEST_FINISHED] = "finished",
+    [REQUEST_RECEIVED] = "received",   [REQUEST_WAITING] = "waiting",
+    [REQUEST_PARKING] = "parking",     [REQUEST_THROTTLED] = "throttled",
+    [REQUEST_BEHIND] = "behind",       [REQUEST_SUBMITTED] = "submitted",
+    [REQUEST_RECORDING] = "recording", [REQUEST_FOLLOWING] = "following",
+    [REQUEST_STORING] = "storing",     [REQUEST_JOINING] = "joining",
+    [REQUEST_STALLED] = "stalled",     [REQUEST_REPUBLISHING] = "republishing",
+    [REQUEST_FINISHED] = "finished",
 };
 
 const char *request_state_name(enum request_state state)

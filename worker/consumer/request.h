@@ -72,10 +72,10 @@ struct request {
     struct buffer document; /* the result document while it is being stored */
     struct eta_entry eta;
 
-    struct request *next_in_bucket;    /* settlement table, by id */
-    struct request *newer, *older;     /* all requests, in order of arrival */
+    struct request *next_in_bucket;                  /* settlement table, by id */
+    struct request *newer, *older;                   /* all requests, in order of arrival */
     struct request *throttle_newer, *throttle_older; /* REQUEST_THROTTLED: of the same task */
-    bool throttled;                    /* it has had its turn */
+    bool throttled;                                  /* it has had its turn */
     struct request *leader, *follower; /* REQUEST_BEHIND: whose end is awaited, and by whom */
     struct request *next_stalled;
     void (*again)(struct request *request); /* stalled: what is to be tried again; else NULL */

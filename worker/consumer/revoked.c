@@ -37,8 +37,7 @@ static struct text key_of(const struct revoked_entry *entry)
 /* The link that leads to the key's entry, or the end of its bucket. */
 static struct revoked_entry **find(const struct revoked *revoked, struct text key)
 {
-    struct revoked_entry **link =
-        &revoked->buckets[hash_text(key) & (revoked->bucket_count - 1)];
+    struct revoked_entry **link = &revoked->buckets[hash_text(key) & (revoked->bucket_count - 1)];
     while (*link != NULL &&
            ((*link)->size != key.size || memcmp((*link)->key, key.data, key.size) != 0))
         link = &(*link)->next_in_bucket;

@@ -44,7 +44,8 @@ static bool is_revoked_stamp(const struct consumer *consumer, struct text header
                              const msgpack_object *value, struct buffer *key)
 {
     return make_key(header, value, key) &&
-           revoked_has(&consumer->revoked_stamps, (struct text){(const char *)key->data, key->size});
+           revoked_has(&consumer->revoked_stamps,
+                       (struct text){(const char *)key->data, key->size});
 }
 
 /* The stamps of a message: those in `stamps` that `stamped_headers` lists. Calls `look` until it
@@ -216,8 +217,8 @@ static bool look_for_named(void *context, struct text header, const msgpack_obje
     for (uint32_t i = 0; i < map->size; i++) {
         const msgpack_object *named = find_equal(&map->ptr[i].val, value);
         struct text name;
-        if (named == NULL || !value_as_text(&map->ptr[i].key, &name) ||
-            name.size != header.size || memcmp(name.data, header.data, name.size) != 0)
+        if (named == NULL || !value_as_text(&map->ptr[i].key, &name) || name.size != header.size ||
+            memcmp(name.data, header.data, name.size) != 0)
             continue;
         hunt->found = true;
         if (hunt->met != NULL)

@@ -4,7 +4,8 @@
 
 /* Revocation of tasks: by id, or by a stamp that a message bears (header and value). A message that
  * is revoked is not run: it is recorded as REVOKED and acknowledged, at once if it is held here and
- * no child has begun it, else wherever it is met. A running task goes on unless it is terminated. */
+ * no child has begun it, else wherever it is met. A running task goes on unless it is terminated.
+ */
 
 #include <stdbool.h>
 

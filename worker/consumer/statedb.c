@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Owns the file of what is revoked: when it is read and written. Knows no request and no command. */
+/* Owns the file of what is revoked: when it is read and written. Knows no request and no command.
+ */
 
 #include "worker/consumer/statedb.h"
 
@@ -212,20 +213,19 @@ static void read_set(const msgpack_object *entries, struct revoked *ret)
     for (size_t i = 0; (entry = value_at(entries, i)) != NULL; i++) {
         struct text key;
         int64_t since;
-        if (!value_as_bytes(value_at(entry, 0), &key) || !value_as_int(value_at(entry, 1), &since) ||
-            !revoked_add(ret, key, since))
+        if (!value_as_bytes(value_at(entry, 0), &key) ||
+            !value_as_int(value_at(entry, 1), &since) || !revoked_add(ret, key, since))
             log_warning("An entry of the state file cannot be read and is left out");
     }
 }
 
-static int set_aside(const struct statedb *statedb, const char *why,
-                     char error[STATEDB_ERROR_SIZE])
+static int set_aside(const struct statedb *statedb, const char *why, char error[STATEDB_ERROR_SIZE])
 {
     char aside[PATH_MAX + 16];
     snprintf(aside, sizeof(aside), "%s.damaged", statedb->path);
     if (rename(statedb->path, aside) != 0) {
-        snprintf(error, STATEDB_ERROR_SIZE, "The state file is damaged (%s) and cannot be moved: %s",
-                 why, strerror(errno));
+        snprintf(error, STATEDB_ERROR_SIZE,
+                 "The state file is damaged (%s) and cannot be moved: %s", why, strerror(errno));
         return -1;
     }
     log_error("The state file %s is damaged (%s): it is now %s, and what was revoked before this "

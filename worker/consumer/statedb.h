@@ -17,9 +17,9 @@ struct statedb;
 enum { STATEDB_ERROR_SIZE = 512 };
 
 /* Reads the file into both sets, if there is one. NULL with a sentence in `error`: it cannot be
- * read, or is somebody else's (a Python shelve of Celery's); it is left alone. A damaged one of ours
- * is moved aside to PATH.damaged, and said so in the log. The sets are borrowed for its life, the
- * path is copied. */
+ * read, or is somebody else's (a Python shelve of Celery's); it is left alone. A damaged one of
+ * ours is moved aside to PATH.damaged, and said so in the log. The sets are borrowed for its life,
+ * the path is copied. */
 struct statedb *statedb_open(uv_loop_t *loop, const char *path, struct revoked *ids,
                              struct revoked *stamps, char error[STATEDB_ERROR_SIZE]);
 /* Something has been added. Accepts NULL: there is no file. */

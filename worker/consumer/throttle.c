@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Owns the requests that wait for a rate limit, and the timer that wakes them. Decides nothing about
- * a request that may go on. */
+/* Owns the requests that wait for a rate limit, and the timer that wakes them. Decides nothing
+ * about a request that may go on. */
 
 #include "worker/consumer/throttle.h"
 

@@ -150,9 +150,9 @@ bool pool_withdraw(struct pool *pool, struct pool_job *job);
  * False if the job is not in a child, or has not begun there. */
 bool pool_kill_job(struct pool *pool, struct pool_job *job, int signal);
 
-/* Sends a signal to the child that runs exactly this job; SIGUSR1 is the soft limit of this job, and
- * of no other. The job goes on; if its child dies nevertheless, it ends as
- * POOL_TERMINATED. False as of pool_kill_job. */
+/* Sends a signal to the child that runs exactly this job; SIGUSR1 is the soft limit of this job,
+ * and of no other. The job goes on; if its child dies nevertheless, it ends as POOL_TERMINATED.
+ * False as of pool_kill_job. */
 bool pool_signal_job(struct pool *pool, struct pool_job *job, int signal);
 
 /* There is room again for what the job's child sends. */
