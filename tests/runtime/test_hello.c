@@ -61,7 +61,7 @@ static void announces_only_what_a_task_sets_itself(void **state)
     bool late, reject, ignore;
     double hard, soft;
     int64_t retries;
-    assert_int_equal(full->via.map.size, 6);
+    assert_int_equal(full->via.map.size, 7);
     assert_true(value_as_bool(value_get(full, "acks_late"), &late) && !late);
     assert_true(value_as_bool(value_get(full, "reject_on_worker_lost"), &reject) && reject);
     assert_true(value_as_bool(value_get(full, "ignore_result"), &ignore) && ignore);

@@ -20,7 +20,6 @@
 #include "worker/cli/runtime.h"
 #include "worker/cli/settings.h"
 #include "worker/consumer/consumer.h"
-#include "worker/consumer/revoked.h"
 
 enum {
     EXIT_SYSTEM = 1,

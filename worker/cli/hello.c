@@ -72,8 +72,8 @@ static int read_revoke_bounds(struct app *app, char error[APP_ERROR_SIZE])
     const char *max = getenv("CELERY_WORKER_REVOKES_MAX");
     const char *expires = getenv("CELERY_WORKER_REVOKE_EXPIRES");
     char *end;
-    app->revokes_max = REVOKES_MAX;
-    app->revoke_expires = REVOKE_EXPIRES;
+    app->revokes_max = CONSUMER_REVOKES_MAX;
+    app->revoke_expires = CONSUMER_REVOKE_EXPIRES;
     if (max != NULL) {
         long count = strtol(max, &end, 10);
         if (*max == '\0' || *end != '\0' || count < 1 || count > REVOKES_LIMIT)

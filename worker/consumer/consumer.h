@@ -26,6 +26,9 @@ struct consumer;
 #define CONSUMER_BODY_MAX   ((size_t)128 * 1024 * 1024)
 #define CONSUMER_OUTBOX_MAX ((size_t)64 * 1024 * 1024)
 
+/* Celery's bounds of what is remembered as revoked: tasks, and seconds. */
+enum { CONSUMER_REVOKES_MAX = 50000, CONSUMER_REVOKE_EXPIRES = 10800 };
+
 /* Where messages of a task go that a task sends (one of Celery's task_routes). */
 struct routing_rule {
     const char *pattern; /* a name or, if there is a '*' in it, a pattern as of fnmatch */

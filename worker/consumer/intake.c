@@ -131,38 +131,10 @@ static enum step check_content_type(struct request *request)
                                      : "its content type is not in accept_content");
 }
 
-static void discard(struct request *request, const char *reason, const char *stamp)
-{
-    bool by_stamp = stamp[0] != '\0';
-    log_info("Discarding revoked task: %s%s%s%s", request_label(request),
-             by_stamp ? " (revoked by header: " : "", stamp, by_stamp ? ")" : "");
-    request->verb = BROKER_ACK;
-    record_failure(request, &(struct failure){
-                                .event = "revoked", .type = "TaskRevokedError", .message = reason});
-}
-
-static bool is_expired(const struct request *request)
-{
-    return request->message.has_expires && consumer_now() > request->message.expires;
-}
-
 /* Rows J, K. */
 static enum step check_revoked(struct request *request)
 {
-    char stamp[REVOKING_STAMP_SIZE];
-    bool revoked = revoking_has(request, stamp);
-    bool expired = is_expired(request);
-    if (!revoked && !expired)
-        return GO_ON;
-    discard(request, expired ? "expired" : "revoked", stamp);
-    return TAKEN;
-}
-
-void intake_discard_revoked(struct request *request)
-{
-    char stamp[REVOKING_STAMP_SIZE];
-    revoking_has(request, stamp);
-    discard(request, "revoked", stamp);
+    return revoking_check(request) ? TAKEN : GO_ON;
 }
 
 bool intake_still_wanted(struct request *request)
@@ -262,26 +234,11 @@ static enum step wait_for_rate(struct request *request)
     return throttle_take(request) ? TAKEN : GO_ON;
 }
 
-/* Not before the task begins: its limits may be changed while it waits. */
-static void set_limits(struct request *request)
-{
-    const struct consumer_config *config = &request->consumer->config;
-    const struct task_message *message = &request->message;
-    const struct task *task = request->task;
-    struct pool_job *job = &request->job;
-    job->hard_limit = message->hard_limit > 0 ? message->hard_limit
-                      : task->time_limit > 0  ? task->time_limit
-                                              : config->task_time_limit;
-    job->soft_limit = message->soft_limit > 0     ? message->soft_limit
-                      : task->soft_time_limit > 0 ? task->soft_time_limit
-                                                  : config->task_soft_time_limit;
-}
-
 static enum step submit(struct request *request)
 {
     static const struct refusal refusal = {BROKER_REJECT, LOG_ERROR,
                                            "Cannot hand the task to a child", false};
-    set_limits(request);
+    request_set_limits(request);
     int error = request_pack(request);
     if (error != 0)
         return refuse(request, &refusal, codec_strerror(error));

@@ -91,8 +91,6 @@ void intake_oversized(void *context, struct broker_delivery *delivery, uint64_t 
 bool intake_still_wanted(struct request *request);
 /* The rate limit lets it pass. */
 void intake_pass(struct request *request);
-/* It was revoked while it waited, and has been taken from there (row K). */
-void intake_discard_revoked(struct request *request);
 /* Due requests go to the pool; arms the timer for the next. */
 void intake_release_due(struct consumer *consumer);
 /* The request stays here until its eta: it could not be parked. */

@@ -85,6 +85,20 @@ bool request_shrink(struct request *request)
     return true;
 }
 
+void request_set_limits(struct request *request)
+{
+    const struct consumer_config *config = &request->consumer->config;
+    const struct task_message *message = &request->message;
+    const struct task *task = request->task;
+    struct pool_job *job = &request->job;
+    job->hard_limit = message->hard_limit > 0 ? message->hard_limit
+                      : task->time_limit > 0  ? task->time_limit
+                                              : config->task_time_limit;
+    job->soft_limit = message->soft_limit > 0     ? message->soft_limit
+                      : task->soft_time_limit > 0 ? task->soft_time_limit
+                                                  : config->task_soft_time_limit;
+}
+
 int request_pack(struct request *request)
 {
     int error = packing_request(request, NULL, &request->packed);

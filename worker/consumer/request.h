@@ -96,6 +96,10 @@ void request_set_state(struct request *request, enum request_state state);
  */
 MUST_CHECK bool request_shrink(struct request *request);
 
+/* The time limits of the job: the message's, the task's, the setting's. Right before it is
+ * submitted, as a task's may be changed while the request waits. */
+void request_set_limits(struct request *request);
+
 /* Packs the map that PROTOCOL.md calls the request of a JOB. CODEC_ENOMEM, CODEC_ETOOBIG. */
 MUST_CHECK int request_pack(struct request *request);
 

@@ -5,7 +5,7 @@
 /* What has been revoked: a set of keys (task ids, or stamps), each with the time when it came
  * (Celery's LimitedSet). A key is forgotten only when there is no room for another one: then all go
  * that are older than the expiry, and if there are none the oldest. So a revoke outlives its
- * message, however long that is parked, unless there are REVOKES_MAX newer ones. Adding, finding
+ * message, however long that is parked, unless there are `max` newer ones. Adding, finding
  * and forgetting take the same time whatever the size. Knows no clock. */
 
 #include <stdbool.h>
@@ -14,8 +14,7 @@
 
 #include "codec/value.h"
 
-/* Celery's defaults, and the longest key, in bytes. */
-enum { REVOKES_MAX = 50000, REVOKE_EXPIRES = 10800, REVOKED_KEY_MAX = 1024 };
+enum { REVOKED_KEY_MAX = 1024 }; /* bytes */
 
 struct revoked_entry {
     struct revoked_entry *next_in_bucket, *newer, *older;

@@ -106,6 +106,37 @@ bool revoking_has(const struct request *request, char ret_stamp[REVOKING_STAMP_S
            has_revoked_stamp(request, ret_stamp);
 }
 
+/* ---- discarding ---- */
+
+static void discard(struct request *request, const char *reason, const char *stamp)
+{
+    bool by_stamp = stamp[0] != '\0';
+    log_info("Discarding revoked task: %s%s%s%s", request_label(request),
+             by_stamp ? " (revoked by header: " : "", stamp, by_stamp ? ")" : "");
+    request->verb = BROKER_ACK;
+    record_failure(request, &(struct failure){
+                                .event = "revoked", .type = "TaskRevokedError", .message = reason});
+}
+
+bool revoking_check(struct request *request)
+{
+    const struct task_message *message = &request->message;
+    char stamp[REVOKING_STAMP_SIZE];
+    bool expired = message->has_expires && consumer_now() > message->expires;
+    bool revoked = revoking_has(request, stamp);
+    if (revoked || expired)
+        discard(request, expired ? "expired" : "revoked", stamp);
+    return revoked || expired;
+}
+
+/* It has been taken from where it waited. */
+static void discard_revoked(struct request *request)
+{
+    char stamp[REVOKING_STAMP_SIZE];
+    revoking_has(request, stamp);
+    discard(request, "revoked", stamp);
+}
+
 /* ---- what is here ---- */
 
 /* Children ignore some of these and the pool kills them; the others a task may have a handler for,
@@ -156,7 +187,7 @@ static enum revoking_fate apply(struct request *request, int signal)
 {
     enum request_state before = request->state;
     if (withdraw(request)) {
-        intake_discard_revoked(request);
+        discard_revoked(request);
         return REVOKING_WITHDRAWN;
     }
     return before == REQUEST_SUBMITTED ? terminate(request, signal) : REVOKING_UNKNOWN;
@@ -251,7 +282,7 @@ void revoking_apply_stamps(struct consumer *consumer, const msgpack_object *head
         struct request *newer = request->newer;
         if (request->state != REQUEST_FINISHED && has_revoked_stamp(request, words) &&
             withdraw(request))
-            intake_discard_revoked(request);
+            discard_revoked(request);
         else if (request->state == REQUEST_SUBMITTED && signal != 0)
             terminate_stamped(request, &hunt, signal);
         request = newer;

@@ -21,6 +21,9 @@ enum { REVOKING_STAMP_SIZE = 256 };
  */
 bool revoking_has(const struct request *request, char ret_stamp[REVOKING_STAMP_SIZE]);
 
+/* True if the request has expired or is revoked: it has been dealt with (rows J, K). */
+bool revoking_check(struct request *request);
+
 /* What becomes of what was asked for. */
 enum revoking_fate {
     REVOKING_UNKNOWN,    /* nobody here has it, or it has ended */

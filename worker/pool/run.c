@@ -279,7 +279,8 @@ static struct verdict_facts facts_of(const struct pool_child *child)
     bool asked = run_wants_started(job), paged = child->claims != NULL;
     bool claimed = paged && !claims_withdraw(child->claims, job->frame);
     bool begun = asked ? job->started_at > 0 : claimed;
-    return (struct verdict_facts){.reason = child->reason,
+    bool signalled = child->reason == VERDICT_BY_ITSELF && job->sent_signal != 0;
+    return (struct verdict_facts){.reason = signalled ? VERDICT_KILL_JOB : child->reason,
                                   .written = child->written && !child->link.reset,
                                   .want_started = asked || paged,
                                   .started = begun || child->link.broken,
@@ -306,11 +307,7 @@ static void end_job(struct pool_child *child)
     struct pool_ending ending = ending_of(child, job);
     verdict_put_back(&facts, &ending.verdict);
     ending.started = verdict_began(&facts);
-    ending.signal = child->signal;
-    if (ending.verdict == POOL_LOST && job->sent_signal != 0) {
-        ending.verdict = POOL_TERMINATED;
-        ending.signal = job->sent_signal;
-    }
+    ending.signal = child->reason == VERDICT_BY_ITSELF ? job->sent_signal : child->signal;
     count(pool, ending.verdict);
     pool->handler.on_ended(pool->context, job, &ending);
 }
