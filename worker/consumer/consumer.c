@@ -273,6 +273,7 @@ void consumer_free(struct consumer *consumer)
     broker_free(consumer->broker);
     free(consumer->queues);
     free(consumer->exchanges);
+    destinations_done(&consumer->destinations);
     registry_done(&consumer->registry);
     free(consumer);
 }
@@ -282,20 +283,14 @@ int consumer_start(struct consumer *consumer)
     return pool_start(consumer->pool);
 }
 
-/* The queues of the config and our own. */
+/* What the config names, and remote control. */
 static bool make_queues(struct consumer *consumer, struct broker_config *config)
 {
     size_t count = config->queue_count;
-    struct broker_queue *queues =
-        reallocarray(NULL, count + DELAY_RUNGS + 1, sizeof(struct broker_queue));
+    struct broker_queue *queues = reallocarray(NULL, count + 1, sizeof(struct broker_queue));
     if (queues == NULL)
         return false;
     memcpy(queues, config->queues, count * sizeof(*queues));
-    if (consumer->config.eta_hold > 0) {
-        delay_init(&consumer->delay, consumer->config.eta_hold);
-        delay_queues(&consumer->delay, queues + count);
-        count += DELAY_RUNGS;
-    }
     if (consumer->config.worker_enable_remote_control)
         control_queue(&consumer->control, &queues[count++]);
     config->queues = consumer->queues = queues;
@@ -327,6 +322,8 @@ static bool open_broker(struct consumer *consumer, const struct broker_config *c
     control_init(&consumer->control, &consumer->config);
     if (!make_queues(consumer, &own) || !make_exchanges(consumer, &own))
         return false;
+    if (consumer->config.eta_hold > 0)
+        delay_init(&consumer->delay, consumer->config.eta_hold);
     consumer->broker = broker_new(consumer->loop, &own, &broker_handler, consumer);
     return consumer->broker != NULL;
 }
@@ -358,6 +355,7 @@ int consumer_connect(struct consumer *consumer, const struct consumer_config *co
     if (consumer->statedb == NULL)
         init_revoked(consumer, config);
     throttle_start(consumer);
+    destinations_init(&consumer->destinations, &config->destinations);
     prefetch_init(&consumer->prefetch, config->concurrency,
                   config->concurrency * config->prefetch_multiplier, config->prefetch_automatic,
                   config->worker_eta_task_limit);

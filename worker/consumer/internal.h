@@ -64,10 +64,11 @@ struct consumer {
     struct revoked revoked, revoked_stamps;
     struct statedb *statedb; /* NULL: none */
     struct control control;
-    struct broker_queue *queues; /* owned: the broker's, with the delay queues and control's */
+    struct broker_queue *queues;       /* owned: the broker's, with control's */
     struct broker_exchange *exchanges; /* owned: the broker's, with control's */
-    size_t parking;                    /* requests on their way to a delay queue */
-    bool parking_refused;              /* by the broker, over this connection */
+    size_t parking;       /* requests on their way to a delay queue */
+    bool parking_refused; /* by the broker, over this connection */
+    struct destinations destinations;
     uv_timer_t eta_timer, stop_timer, window_timer;
     unsigned open_handles;
 
