@@ -71,7 +71,7 @@ static void what_has_expired_goes_when_there_is_no_room(void **state)
     struct revoked revoked;
     revoked_init(&revoked, 4, 60);
     for (int i = 0; i < 4; i++)
-        assert_true(revoked_add(&revoked, key_of(i), i * 20 * SECOND));
+        assert_true(revoked_add(&revoked, key_of(i), (int64_t)i * 20 * SECOND));
     assert_true(revoked_add(&revoked, key_of(1), 1000 * SECOND));
     assert_int_equal(revoked.count, 4); /* there was room: the old ones still hold */
     assert_true(revoked_has(&revoked, key_of(0)));

@@ -42,11 +42,12 @@ struct settings {
     const char *task_default_queue, *task_default_exchange, *task_default_exchange_type;
     const char *task_default_routing_key, *task_default_queue_type;
     const char *task_create_missing_queue_type, *task_create_missing_queue_exchange_type;
+    const char *task_queues; /* JSON, as task_queues.h reads it */
     int task_queue_max_priority;
-    const char *task_queues;        /* JSON, as task_queues.h reads it */
     int task_default_priority;      /* -1: None */
     int task_default_delivery_mode; /* 1 transient, 2 persistent */
     bool worker_direct, worker_detect_quorum_queues;
+    bool worker_disable_rate_limits, worker_enable_remote_control;
     const char *broker_native_delayed_delivery_queue_type;
 
     int worker_concurrency;
@@ -56,7 +57,6 @@ struct settings {
     int worker_max_tasks_per_child, worker_max_memory_per_child;
     int worker_lost_max_deliveries;
     double worker_proc_alive_timeout;
-    bool worker_disable_rate_limits, worker_enable_remote_control;
     const char *control_exchange;
     double control_queue_ttl, control_queue_expires;
     const char *worker_state_db;

@@ -66,8 +66,8 @@ struct consumer {
     struct control control;
     struct broker_queue *queues;       /* owned: the broker's, with control's */
     struct broker_exchange *exchanges; /* owned: the broker's, with control's */
-    size_t parking;       /* requests on their way to a delay queue */
-    bool parking_refused; /* by the broker, over this connection */
+    size_t parking;                    /* requests on their way to a delay queue */
+    bool parking_refused;              /* by the broker, over this connection */
     struct destinations destinations;
     uv_timer_t eta_timer, stop_timer, window_timer;
     unsigned open_handles;

@@ -81,24 +81,39 @@ static void link_entry(struct revoked *revoked, struct revoked_entry *entry)
         revoked->newest = entry;
 }
 
-static void forget_oldest(struct revoked *revoked)
+static void leave_bucket(struct revoked *revoked, const struct revoked_entry *entry)
 {
-    struct revoked_entry *entry = revoked->oldest;
-    *find(revoked, key_of(entry)) = entry->next_in_bucket;
-    unlink_entry(revoked, entry);
+    struct revoked_entry **link =
+        &revoked->buckets[hash_text(key_of(entry)) & (revoked->bucket_count - 1)];
+    while (*link != entry)
+        link = &(*link)->next_in_bucket;
+    *link = entry->next_in_bucket;
+}
+
+/* Returns the one that is the oldest now. */
+static struct revoked_entry *forget_oldest(struct revoked *revoked)
+{
+    struct revoked_entry *entry = revoked->oldest, *newer = entry->newer;
+    leave_bucket(revoked, entry);
+    revoked->oldest = newer;
+    if (newer != NULL)
+        newer->older = NULL;
+    else
+        revoked->newest = NULL;
     revoked->count--;
     free(entry);
+    return newer;
 }
 
 static void make_room(struct revoked *revoked, int64_t now)
 {
     if (revoked->count < revoked->max)
         return;
-    while (revoked->oldest != NULL && revoked->expires > 0 &&
-           revoked->oldest->since + revoked->expires <= now)
-        forget_oldest(revoked);
-    while (revoked->count >= revoked->max)
-        forget_oldest(revoked);
+    struct revoked_entry *oldest = revoked->oldest;
+    while (oldest != NULL && revoked->expires > 0 && oldest->since + revoked->expires <= now)
+        oldest = forget_oldest(revoked);
+    while (oldest != NULL && revoked->count >= revoked->max)
+        oldest = forget_oldest(revoked);
 }
 
 /* ---- adding ---- */
