@@ -74,6 +74,8 @@ struct celeriac_task_definition {
     double default_retry_delay;        /* seconds; 0: unset, which is 180 */
     enum celeriac_choice track_started;
     enum celeriac_choice store_errors_even_if_ignored;
+    /* How often it may begin in each worker: "10/s", "100/m", "5/h". NULL: unset; "0": no limit. */
+    const char *rate_limit;
 };
 
 /* What a library exports, under the name `celeriac_library`; CELERIAC_TASKS defines it. */
