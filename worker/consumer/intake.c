@@ -259,9 +259,8 @@ static void run_steps(struct request *request, step_function *const *steps)
 }
 
 static step_function *const steps_of_delivery[] = {
-    check_stopping, attach,          check_registered, check_content_type,
-    park,           resolve_options, check_expired,    tell_app,
-    hold_for_eta,   wait_behind,          submit,           NULL,
+    check_stopping, attach,   check_registered, check_content_type, park,   resolve_options,
+    check_expired,  tell_app, hold_for_eta,     wait_behind,        submit, NULL,
 };
 static step_function *const steps_of_kept[] = {
     resolve_options, check_expired, tell_app, hold_for_eta, wait_behind, submit, NULL,
