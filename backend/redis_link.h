@@ -31,7 +31,8 @@ struct redis_link_handler {
 /* `reply` is borrowed for the call; NULL: the connection was lost before it came. */
 typedef void redis_link_reply(void *context, const redisReply *reply);
 
-/* `silence`: seconds without a reply, while one is due, after which the connection is given up.
+/* `silence`: seconds without a reply, while one is due, after which the connection is given up; 0:
+ * never.
  * Copies `url` and `handler`. NULL: out of memory. */
 struct redis_link *redis_link_new(uv_loop_t *loop, const struct redis_url *url, double silence,
                                   const struct redis_link_handler *handler, void *context);

@@ -211,9 +211,9 @@ static void on_refusal(struct side *side, const amqp_method_t *method)
     int code = words_code(method);
     words_of_close(method, said);
     topology_describe(&side->topology, code, said, text, sizeof(text));
-    bool lazy = topology_refused(&side->topology, side->link);
+    bool optional = topology_refused(&side->topology, side->link, code);
     side_answered(side);
-    if (lazy) {
+    if (optional) {
         broker_notice(side->broker, BROKER_WARNING, "%s", text);
         follow(side, topology_advance(&side->topology, side->link));
     } else if (side->state == SIDE_DECLARING && code != AMQP_RESOURCE_LOCKED) {
@@ -305,11 +305,11 @@ static void on_timer(uv_timer_t *timer)
         follow(side, topology_advance(&side->topology, side->link));
 }
 
-bool side_init(struct side *side, struct broker *broker, const struct side_role *role, size_t items)
+void side_init(struct side *side, struct broker *broker, const struct side_role *role)
 {
     *side = (struct side){.broker = broker, .role = role};
     backoff_init(&side->backoff, broker->config.url_count, broker->config.connection_max_retries);
-    return topology_init(&side->topology, items);
+    topology_init(&side->topology);
 }
 
 void side_done(struct side *side)

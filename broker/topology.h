@@ -25,31 +25,32 @@ enum topology_step {
 struct topology_item {
     const struct broker_exchange *exchange;
     const struct broker_queue *queue;
-    bool wanted; /* to be declared */
-    bool purge;  /* to be emptied after that, once */
-    bool lazy;   /* not wanted until topology_want_exchange asks for it */
-    bool tried;  /* declared on this link, or refused */
+    bool wanted;   /* to be declared */
+    bool purge;    /* to be emptied after that, once */
+    bool optional; /* its refusal is not the end */
+    bool lazy;     /* not wanted until topology_want_lazy asks for it */
+    bool tried;    /* declared on this link, or refused */
 };
 
 struct topology {
     struct topology_item *items; /* owned */
-    size_t count, current;
+    size_t count, room, current;
     enum topology_step step; /* whose answer is awaited */
     size_t round;            /* of that step: for which of the item's bindings */
     bool channel_open;
 };
 
-/* With room for `room` items. False: out of memory. */
-MUST_CHECK bool topology_init(struct topology *topology, size_t room);
+void topology_init(struct topology *topology);
 void topology_done(struct topology *topology);
-struct topology_item *topology_add(struct topology *topology, struct topology_item item);
+/* False: out of memory. */
+MUST_CHECK bool topology_add(struct topology *topology, struct topology_item item);
 /* On a new link, whose channel is open: everything is to be declared. */
 void topology_reset(struct topology *topology);
 bool topology_wants(const struct topology *topology);
 void topology_want_queue(struct topology *topology, const struct broker_queue *queue);
-/* A message is to go to the exchange: true if a lazy queue of it must be declared first, which is
- * wanted from now on. */
-bool topology_want_exchange(struct topology *topology, amqp_bytes_t exchange);
+/* A message needs the queue: true if it must be declared first, which is wanted from now on.
+ * Borrows the queue for the topology's life. */
+bool topology_want_lazy(struct topology *topology, const struct broker_queue *queue);
 
 enum topology_progress {
     TOPOLOGY_COMPLETE = 0, /* nothing is left to declare */
@@ -62,9 +63,9 @@ MUST_CHECK enum topology_progress topology_advance(struct topology *topology, st
 bool topology_answered(const struct topology *topology, amqp_method_number_t id);
 /* After the awaited answer: sends the next step. */
 MUST_CHECK enum topology_progress topology_continue(struct topology *topology, struct link *link);
-/* The server closed the channel: the current item stays wanted. Answers the close. True if the item
- * is a lazy one, which is not wanted any more. */
-bool topology_refused(struct topology *topology, struct link *link);
+/* The server closed the channel, with this code: the current item stays wanted. Answers the close.
+ * True if the item is an optional one, which is not wanted any more. */
+bool topology_refused(struct topology *topology, struct link *link, int code);
 /* A sentence about the current item and what the server said of it; with advice where there is
  * some. */
 void topology_describe(const struct topology *topology, int code, const char *server_text,

@@ -281,7 +281,7 @@ static void changes_the_window_of_a_quorum_queue(void **state)
     peer_delete("quorum-window");
 }
 
-static void declares_a_lazy_queue_with_its_first_message(void **state)
+static void declares_a_queue_with_the_first_message_that_names_it(void **state)
 {
     msgpack_object_kv pair = {text_object("x-expires"),
                               {.type = MSGPACK_OBJECT_POSITIVE_INTEGER, .via.u64 = 60000}};
@@ -289,14 +289,13 @@ static void declares_a_lazy_queue_with_its_first_message(void **state)
     (void)state;
     peer_delete("lazy");
     session_queue(session, "diligent");
-    struct broker_queue *lazy = session_queue(session, "lazy");
-    lazy->exchange = "lazy-exchange";
-    lazy->exchange_type = "fanout";
-    lazy->routing_key = "";
-    lazy->declare_only = lazy->lazy = true;
-    lazy->auto_delete = false;
-    lazy->exchange_auto_delete = true;
-    lazy->arguments = (msgpack_object){.type = MSGPACK_OBJECT_MAP, .via.map = {1, &pair}};
+    const struct broker_queue lazy = {
+        .name = "lazy",
+        .exchange = "lazy-exchange",
+        .exchange_type = "fanout",
+        .exchange_auto_delete = true,
+        .arguments = {.type = MSGPACK_OBJECT_MAP, .via.map = {1, &pair}},
+    };
     session_start(session);
     UNTIL(session, session->ups == 1);
     session_publish(session, "diligent", "m");
@@ -304,7 +303,8 @@ static void declares_a_lazy_queue_with_its_first_message(void **state)
     struct broker_message message = {.exchange = text_of("lazy-exchange"),
                                      .routing_key = text_of("any"),
                                      .delivery_mode = 1,
-                                     .mandatory = true};
+                                     .mandatory = true,
+                                     .declare = &lazy};
     for (int i = 0; i < 3; i++)
         assert_int_equal(broker_publish(session->broker, &message, session_on_published, session),
                          0);
@@ -316,24 +316,25 @@ static void declares_a_lazy_queue_with_its_first_message(void **state)
     peer_delete("lazy");
 }
 
-static void a_lazy_queue_that_is_refused_costs_its_messages_only(void **state)
+static void a_named_queue_that_is_refused_costs_its_messages_only(void **state)
 {
     amqp_connection_state_t peer = peer_open();
     struct session *session = session_new(node_url());
     (void)state;
     amqp_queue_declare(peer, 1, amqp_cstring_bytes("lazy-other"), 0, 1, 0, 0, amqp_empty_table);
     session_queue(session, "diligent2");
-    struct broker_queue *lazy = session_queue(session, "lazy-other"); /* not durable */
-    lazy->exchange = "lazy-other-exchange";
-    lazy->exchange_type = "fanout";
-    lazy->declare_only = lazy->lazy = true;
-    lazy->auto_delete = false;
+    const struct broker_queue lazy = {
+        .name = "lazy-other", /* not durable */
+        .exchange = "lazy-other-exchange",
+        .exchange_type = "fanout",
+    };
     session_start(session);
     UNTIL(session, session->ups == 1);
     struct broker_message message = {.exchange = text_of("lazy-other-exchange"),
                                      .routing_key = text_of("any"),
                                      .delivery_mode = 1,
-                                     .mandatory = true};
+                                     .mandatory = true,
+                                     .declare = &lazy};
     for (int i = 0; i < 2; i++) {
         assert_int_equal(broker_publish(session->broker, &message, session_on_published, session),
                          0);
@@ -504,8 +505,8 @@ int main(void)
         cmocka_unit_test(holds_back_at_the_window_but_not_remote_control),
         cmocka_unit_test(consumes_from_a_quorum_queue),
         cmocka_unit_test(changes_the_window_of_a_quorum_queue),
-        cmocka_unit_test(declares_a_lazy_queue_with_its_first_message),
-        cmocka_unit_test(a_lazy_queue_that_is_refused_costs_its_messages_only),
+        cmocka_unit_test(declares_a_queue_with_the_first_message_that_names_it),
+        cmocka_unit_test(a_named_queue_that_is_refused_costs_its_messages_only),
         cmocka_unit_test(falls_back_to_a_window_for_each_queue),
         cmocka_unit_test(binds_queues_and_exchanges_as_declared),
         cmocka_unit_test(empties_the_queues_once_when_asked_to),

@@ -21,7 +21,7 @@ static int read_text(const char *text, struct queues *ret)
     char *copy = strdup(text);
     size_t size = strlen(copy);
     assert_int_equal(json_decode((struct bytes){copy, size}, zone, &described, NULL), 0);
-    int rc = queues_read(&described, ret, error);
+    int rc = queues_read(&described, NULL, ret, error);
     memset(copy, 'x', size);
     free(copy);
     msgpack_zone_free(zone);

@@ -24,7 +24,7 @@ static void the_default_queue_is_celery(void **state)
     struct options options = {0};
     struct queues queues;
     settings_init(&settings);
-    assert_int_equal(queues_select(&options, &settings, &queues, error), 0);
+    assert_int_equal(queues_select(&options, &settings, "n1@host", &queues, error), 0);
     assert_int_equal(queues.count, 1);
     assert_string_equal(queues.items[0].name, "celery");
     assert_string_equal(queues.items[0].exchange, "celery");
@@ -46,7 +46,7 @@ static void queues_are_named_excluded_and_taken_once(void **state)
     };
     struct queues queues;
     settings_init(&settings);
-    assert_int_equal(queues_select(&options, &settings, &queues, error), 0);
+    assert_int_equal(queues_select(&options, &settings, "n1@host", &queues, error), 0);
     assert_int_equal(queues.count, 2);
     assert_string_equal(queues.items[0].name, "a");
     assert_string_equal(queues.items[0].exchange, "a");
@@ -66,7 +66,7 @@ static void types_and_priorities_become_arguments(void **state)
     settings_init(&settings);
     set(&settings, "task_default_queue_type", "quorum");
     set(&settings, "task_queue_max_priority", "10");
-    assert_int_equal(queues_select(&options, &settings, &queues, error), 0);
+    assert_int_equal(queues_select(&options, &settings, "n1@host", &queues, error), 0);
     assert_true(value_as_text(value_get(&queues.items[0].arguments, "x-queue-type"), &type));
     assert_true(text_equal(type, "quorum"));
     assert_true(value_as_int(value_get(&queues.items[1].arguments, "x-max-priority"), &priority));
@@ -83,11 +83,11 @@ static void nothing_left_to_consume_is_an_error(void **state)
     struct options options = {.exclude_queues = {{"celery"}, 1}};
     struct queues queues;
     settings_init(&settings);
-    assert_int_equal(queues_select(&options, &settings, &queues, error), -1);
+    assert_int_equal(queues_select(&options, &settings, "n1@host", &queues, error), -1);
     assert_non_null(strstr(error, "-X"));
     set(&settings, "task_create_missing_queues", "false");
     options = (struct options){.queues = {{"unknown"}, 1}};
-    assert_int_equal(queues_select(&options, &settings, &queues, error), -1);
+    assert_int_equal(queues_select(&options, &settings, "n1@host", &queues, error), -1);
     assert_non_null(strstr(error, "unknown"));
     settings_done(&settings);
 }

@@ -54,22 +54,20 @@ static void queues_say_how_long_and_where_to(void **state)
 {
     (void)state;
     struct delay delay;
-    struct broker_queue queues[DELAY_RUNGS];
     int64_t ttl = 0;
     struct text exchange = {NULL, 1};
     delay_init(&delay, 300);
-    delay_queues(&delay, queues);
-    assert_string_equal(queues[1].name, "celeriac.delay.600");
-    assert_string_equal(queues[1].exchange, "celeriac.delay.600");
-    assert_string_equal(queues[1].exchange_type, "fanout");
-    assert_true(queues[1].durable && queues[1].declare_only && queues[1].lazy);
-    assert_true(value_as_int(value_get(&queues[1].arguments, "x-message-ttl"), &ttl));
+    const struct broker_queue *queue = &delay.rungs[1].queue;
+    assert_string_equal(queue->name, "celeriac.delay.600");
+    assert_string_equal(queue->exchange, "celeriac.delay.600");
+    assert_string_equal(queue->exchange_type, "fanout");
+    assert_true(queue->durable);
+    assert_true(value_as_int(value_get(&queue->arguments, "x-message-ttl"), &ttl));
     assert_int_equal(ttl, 600000);
-    assert_true(
-        value_as_text(value_get(&queues[1].arguments, "x-dead-letter-exchange"), &exchange));
+    assert_true(value_as_text(value_get(&queue->arguments, "x-dead-letter-exchange"), &exchange));
     assert_int_equal(exchange.size, 0);
     /* The sender's routing key is the way back. */
-    assert_null(value_get(&queues[1].arguments, "x-dead-letter-routing-key"));
+    assert_null(value_get(&queue->arguments, "x-dead-letter-routing-key"));
 }
 
 int main(void)

@@ -52,11 +52,11 @@ def test_parked_task_is_what_its_sender_sent(worker: Callable[..., BaseWorker], 
     copy = amqp.wait_message("celeriac.delay.256")
     assert copy.delivery_info["routing_key"] == "celery"
     assert copy.body == message.body.decode()
-    parked = copy.headers.pop("x-worker-parked")
+    parked = copy.headers.pop("x-worker-origin")
     copy.headers.pop("x-delivery-count", None)  # of this look at it
     assert copy.headers == message.headers
-    assert parked == {"count": 1, "exchange": "celery", "routing_key": "celery",
-                      "expiration": "700000", "redelivered": False}
+    assert parked == {"parks": 1, "exchange": "celery", "routing_key": "celery",
+                      "expiration": "700000", "message_id": "m-1", "redelivered": False}
     assert "expiration" not in copy.properties
     for name in ("priority", "message_id", "reply_to", "correlation_id", "content_type",
                  "content_encoding", "delivery_mode"):

@@ -174,8 +174,9 @@ def start_failing(app: str, folder: Path, *options: str, **more: Any) -> str:
 
 
 def _environment(changes: Mapping[str, str | None]) -> dict[str, str]:
-    """Ours, with the changes, and without what a shell may have said to Celery."""
-    ours = {key: value for key, value in os.environ.items() if not key.startswith("CELERY_")}
+    """Ours, with the changes, and without what a shell may have said to Celery and Python."""
+    ours = {key: value for key, value in os.environ.items()
+            if not key.startswith("CELERY_") and key != "PYTHONUNBUFFERED"}
     ours["PYTHONDONTWRITEBYTECODE"] = "1"
     ours.update({key: value for key, value in changes.items() if value is not None})
     return {key: value for key, value in ours.items() if changes.get(key, "") is not None}

@@ -54,8 +54,9 @@ class Site:
         """celeriac with the scripted runtime, whose app leaves documents to that backend."""
         env = {"RECORD_JOURNAL": str(self.journal), "RECORD_TASKS": json.dumps(TASKS),
                "RECORD_SIGNALS": json.dumps(signals or []), "RECORD_BACKEND": leaves}
-        return self._start(*args, build=self._folder, app=self._folder / "app.so", env=env,
-                           **options)
+        # Celery's window: an automatic one takes no task while its children are busy.
+        return self._start("--prefetch-multiplier", "4", *args, build=self._folder,
+                           app=self._folder / "app.so", env=env, **options)
 
     def send(self, task: str, fate: Any = None, **more: Any) -> str:
         """A task that ends as `fate` says; its id."""

@@ -36,6 +36,8 @@ struct app {
     const struct runtime_kind *kind;
     struct runtime runtime;
     struct queues queues;
+    struct broker_queue missing_queue;
+    struct delayed delayed; /* empty: there is no quorum queue */
     struct broker_url urls[BROKER_URLS_MAX];
     size_t url_count;
     struct results results;

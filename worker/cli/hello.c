@@ -49,7 +49,7 @@ static int check_numbers(const struct app *app, char error[APP_ERROR_SIZE])
 static int select_queues(struct app *app, char error[APP_ERROR_SIZE])
 {
     queues_done(&app->queues);
-    return queues_select(&app->options, &app->settings, &app->queues, error);
+    return queues_select(&app->options, &app->settings, app->nodename, &app->queues, error);
 }
 
 int hello_check(struct app *app, char error[APP_ERROR_SIZE])
@@ -114,7 +114,30 @@ static int read_hello(struct app *app, const msgpack_object *description,
     if (value_is_nil(queues))
         return select_queues(app, error);
     queues_done(&app->queues);
-    return queues_read(queues, &app->queues, error);
+    return queues_read(queues, value_get(description, "other_queues"), &app->queues, error);
+}
+
+static bool is_line_type(const char *type)
+{
+    return type != NULL && (strcmp(type, "quorum") == 0 || strcmp(type, "classic") == 0);
+}
+
+/* Celery's condition: a quorum queue among those that are known, consumed or not. */
+static int prepare_queues(struct app *app, char error[APP_ERROR_SIZE])
+{
+    const struct queues *queues = &app->queues;
+    const char *type = app->settings.broker_native_delayed_delivery_queue_type;
+    app->delayed = (struct delayed){0};
+    if (!queues_missing(queues, &app->settings, &app->missing_queue))
+        return refuse(error, "out of memory");
+    if (!delayed_is_wanted(queues->items, queues->known))
+        return 0;
+    if (!is_line_type(type))
+        return refuse(error, "broker_native_delayed_delivery_queue_type must be quorum or classic");
+    if (!delayed_make(queues->zone, type, queues->items, queues->known, queues->count,
+                      &app->delayed))
+        return refuse(error, "out of memory");
+    return 0;
 }
 
 /* ---- to the consumer ---- */
@@ -145,6 +168,16 @@ static struct consumer_config consumer_config_of(const struct app *app)
         .task_inherit_parent_priority = settings->task_inherit_parent_priority,
         .task_serializer = settings->task_serializer,
         .task_default_queue = settings->task_default_queue,
+        .task_default_priority = settings->task_default_priority,
+        .task_default_delivery_mode = settings->task_default_delivery_mode,
+        .destinations =
+            {
+                .queues = app->queues.items,
+                .queue_count = app->queues.known,
+                .consumed_count = app->queues.count,
+                .missing = settings->task_create_missing_queues ? &app->missing_queue : NULL,
+                .delayed = app->delayed.queue_count > 0,
+            },
         .task_routes = app->routes.items,
         .task_route_count = app->routes.count,
     };
@@ -167,11 +200,15 @@ static struct broker_config broker_config_of(const struct app *app)
 {
     const struct settings *settings = &app->settings;
     int on_startup = settings->broker_connection_retry_on_startup;
+    bool is_delayed = app->delayed.queue_count > 0;
     return (struct broker_config){
         .urls = app->urls,
         .url_count = app->url_count,
-        .queues = app->queues.items,
-        .queue_count = app->queues.count,
+        .queues = is_delayed ? app->delayed.queues : app->queues.items,
+        .queue_count = is_delayed ? app->delayed.queue_count : app->queues.count,
+        .exchanges = app->delayed.exchanges,
+        .exchange_count = app->delayed.exchange_count,
+        .detect_quorum_queues = settings->worker_detect_quorum_queues,
         .product = "celeriac",
         .version = CELERIAC_VERSION,
         .purge = app->options.purge,
@@ -239,7 +276,7 @@ static void log_warnings(const struct app *app)
 
 int hello_accept(struct app *app, const msgpack_object *description, char error[APP_ERROR_SIZE])
 {
-    if (read_hello(app, description, error) != 0)
+    if (read_hello(app, description, error) != 0 || prepare_queues(app, error) != 0)
         return -1;
     set_log_format(app);
     hello_set_color(app);

@@ -271,7 +271,7 @@ void consumer_free(struct consumer *consumer)
     pool_free(consumer->pool);
     backend_close(consumer->backend);
     broker_free(consumer->broker);
-    free(consumer->queues);
+    destinations_done(&consumer->destinations);
     registry_done(&consumer->registry);
     free(consumer);
 }
@@ -286,16 +286,8 @@ static bool open_broker(struct consumer *consumer, const struct broker_config *c
 {
     struct broker_config own = *config;
     own.prefetch = consumer->sent_prefetch;
-    if (consumer->config.eta_hold > 0) {
-        own.queues = consumer->queues =
-            reallocarray(NULL, config->queue_count + DELAY_RUNGS, sizeof(struct broker_queue));
-        own.queue_count = config->queue_count + DELAY_RUNGS;
-        if (consumer->queues == NULL)
-            return false;
-        memcpy(consumer->queues, config->queues, config->queue_count * sizeof(*config->queues));
+    if (consumer->config.eta_hold > 0)
         delay_init(&consumer->delay, consumer->config.eta_hold);
-        delay_queues(&consumer->delay, consumer->queues + config->queue_count);
-    }
     consumer->broker = broker_new(consumer->loop, &own, &broker_handler, consumer);
     return consumer->broker != NULL;
 }
@@ -308,6 +300,7 @@ int consumer_connect(struct consumer *consumer, const struct consumer_config *co
     if (pool_open(consumer->pool, pool) != 0)
         return -ENOMEM;
     consumer->config = *config;
+    destinations_init(&consumer->destinations, &config->destinations);
     prefetch_init(&consumer->prefetch, config->concurrency,
                   config->concurrency * config->prefetch_multiplier, config->prefetch_automatic,
                   config->worker_eta_task_limit);

@@ -17,6 +17,7 @@
 #include "broker/broker.h"
 #include "codec/serializer.h"
 #include "codec/value.h"
+#include "worker/consumer/destination.h"
 #include "worker/pool/pool.h"
 
 struct consumer;
@@ -51,7 +52,10 @@ struct consumer_config {
     const struct serializer *const *accept_content;
     bool result_extended, task_track_started, task_store_errors_even_if_ignored;
     bool task_inherit_parent_priority;
-    const char *task_serializer; /* of what tasks send; NULL: the runtime knows */
+    const char *task_serializer;    /* of what tasks send; NULL: the runtime knows */
+    int task_default_priority;      /* of what tasks send if they do not say it; -1: none */
+    int task_default_delivery_mode; /* likewise: 1 transient, 2 persistent */
+    struct destination_rules destinations;
     /* Where what tasks send goes if they do not say it. */
     const char *task_default_queue;
     const struct routing_rule *task_routes;

@@ -24,6 +24,18 @@ static void fill_arguments(struct delay_rung *rung)
     rung->arguments[4] = argument("x-overflow", value_string("reject-publish"));
 }
 
+static void fill_queue(struct delay_rung *rung)
+{
+    rung->queue = (struct broker_queue){
+        .name = rung->name,
+        .exchange = rung->name,
+        .exchange_type = "fanout",
+        .routing_key = "",
+        .durable = true,
+        .arguments = {.type = MSGPACK_OBJECT_MAP, .via.map = {DELAY_ARGUMENTS, rung->arguments}},
+    };
+}
+
 void delay_init(struct delay *delay, double hold)
 {
     double seconds = hold < 1 ? 1 : hold;
@@ -32,24 +44,7 @@ void delay_init(struct delay *delay, double hold)
         rung->seconds = seconds < SECONDS_MAX ? (unsigned)seconds : SECONDS_MAX;
         snprintf(rung->name, sizeof(rung->name), "celeriac.delay.%u", rung->seconds);
         fill_arguments(rung);
-    }
-}
-
-void delay_queues(const struct delay *delay, struct broker_queue ret[DELAY_RUNGS])
-{
-    for (size_t i = 0; i < DELAY_RUNGS; i++) {
-        const struct delay_rung *rung = &delay->rungs[i];
-        ret[i] = (struct broker_queue){
-            .name = rung->name,
-            .exchange = rung->name,
-            .exchange_type = "fanout",
-            .routing_key = "",
-            .durable = true,
-            .declare_only = true,
-            .lazy = true,
-            .arguments = {.type = MSGPACK_OBJECT_MAP,
-                          .via.map = {DELAY_ARGUMENTS, (msgpack_object_kv *)rung->arguments}},
-        };
+        fill_queue(rung);
     }
 }
 

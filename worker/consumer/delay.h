@@ -17,16 +17,15 @@ struct delay_rung {
     unsigned seconds;
     char name[DELAY_NAME_SIZE]; /* of the queue, and of the exchange in front of it */
     msgpack_object_kv arguments[DELAY_ARGUMENTS];
+    struct broker_queue queue; /* to be declared when the first message is published there */
 };
 
 struct delay {
     struct delay_rung rungs[DELAY_RUNGS];
 };
 
-/* `hold`: seconds, above 0; less than one counts as one. */
+/* `hold`: seconds, above 0; less than one counts as one. Not to be moved afterwards. */
 void delay_init(struct delay *delay, double hold);
-/* To be declared by the broker when the first message is published there. Borrows from `delay`. */
-void delay_queues(const struct delay *delay, struct broker_queue ret[DELAY_RUNGS]);
 /* The longest rung that is over before `seconds` are; NULL: there is none. */
 const struct delay_rung *delay_find(const struct delay *delay, double seconds);
 

@@ -9,6 +9,7 @@
 #include "codec/result_message.h"
 #include "worker/consumer/internal.h"
 #include "worker/consumer/loss.h"
+#include "worker/consumer/origin.h"
 #include "worker/consumer/park.h"
 #include "worker/log/log.h"
 
@@ -277,7 +278,7 @@ void intake_keep(struct request *request)
 static struct request *request_of(struct consumer *consumer, struct broker_delivery *delivery)
 {
     struct request *request = request_new(consumer, delivery);
-    if (request != NULL && !park_restore(request)) {
+    if (request != NULL && !origin_restore(request)) {
         request->delivery = NULL;
         request_free(request);
         request = NULL;

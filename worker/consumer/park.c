@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Owns the way of a message to a delay queue and what it needs to come back as it was. The original
- * is acknowledged only when the copy is confirmed: a crash in between leaves two messages, never
- * none, and the second one says that it was redelivered. */
+/* Owns the way of a message to a delay queue. The original is acknowledged only when the copy is
+ * confirmed: a crash in between leaves two messages, never none, and the second one says that it
+ * was redelivered. */
 
 #include "worker/consumer/park.h"
 
@@ -9,43 +9,9 @@
 
 #include "worker/consumer/internal.h"
 #include "worker/consumer/loss.h"
+#include "worker/consumer/origin.h"
 #include "worker/consumer/republish.h"
 #include "worker/log/log.h"
-
-/* ---- back ---- */
-
-static struct text copied(msgpack_zone *zone, const msgpack_object *map, const char *key)
-{
-    struct text text = {NULL, 0};
-    if (value_as_text(value_get(map, key), &text))
-        text.data = text_copy(zone, text);
-    return text.data != NULL ? text : (struct text){NULL, 0};
-}
-
-bool park_restore(struct request *request)
-{
-    struct broker_delivery *delivery = request->delivery;
-    const msgpack_object *parked = value_get(&delivery->headers, PARK_HEADER);
-    msgpack_object headers;
-    int64_t count = 0;
-    if (parked == NULL || parked->type != MSGPACK_OBJECT_MAP)
-        return true;
-    if (!republish_headers(request, 1, &headers))
-        return false;
-    if (loss_count(&delivery->headers) > 0)
-        value_map_put(&headers, LOSS_HEADER, value_int(loss_count(&delivery->headers)));
-    request->parked = *parked;
-    value_as_int(value_get(parked, "count"), &count);
-    request->parks = count;
-    value_as_bool(value_get(parked, "redelivered"), &request->was_redelivered);
-    delivery->exchange = copied(delivery->zone, parked, "exchange");
-    delivery->routing_key = copied(delivery->zone, parked, "routing_key");
-    delivery->expiration = copied(delivery->zone, parked, "expiration");
-    delivery->headers = headers.via.map.size > 0 ? headers : value_nil();
-    return true;
-}
-
-/* ---- away ---- */
 
 static double seconds_left(const struct request *request)
 {
@@ -94,31 +60,18 @@ static void on_parked(void *context, const char *error)
     consumer_adjust(consumer);
 }
 
-static bool describe(const struct request *request, msgpack_object *ret)
-{
-    const struct broker_delivery *delivery = request->delivery;
-    if (!value_map(delivery->zone, 5, ret))
-        return false;
-    value_map_put(ret, "count", value_int(request->parks + 1));
-    value_map_put(ret, "exchange", value_text(delivery->exchange));
-    value_map_put(ret, "routing_key", value_text(delivery->routing_key));
-    if (delivery->expiration.data != NULL)
-        value_map_put(ret, "expiration", value_text(delivery->expiration));
-    value_map_put(ret, "redelivered",
-                  value_bool(delivery->redelivered || request->was_redelivered));
-    return true;
-}
-
 static int publish(struct request *request, const struct delay_rung *rung)
 {
-    msgpack_object parked, headers;
-    if (!describe(request, &parked) || !republish_headers(request, 2, &headers))
+    msgpack_object origin, headers;
+    if (!origin_describe(request, request->parks + 1, &origin) ||
+        !republish_headers(request, 2, &headers))
         return BROKER_ENOMEM;
     if (request->losses > 0)
         value_map_put(&headers, LOSS_HEADER, value_int(request->losses));
-    value_map_put(&headers, PARK_HEADER, parked);
+    value_map_put(&headers, ORIGIN_HEADER, origin);
     struct broker_message copy = republish_message(request, &headers);
     copy.exchange = (struct text){rung->name, strlen(rung->name)};
+    copy.declare = &rung->queue;
     copy.expiration = (struct text){NULL, 0};
     return broker_publish(request->consumer->broker, &copy, on_parked, request);
 }

@@ -58,10 +58,9 @@ struct request {
     bool retrying; /* it has ended in RETRY */
 
     bool acks_late, reject_on_worker_lost, ignore_result;
-    int64_t losses;        /* behind it when it came */
-    int64_t parks;         /* likewise: stays in a delay queue (park.h) */
-    msgpack_object parked; /* PARK_HEADER's map, if parks > 0 */
-    bool was_redelivered;  /* before it was parked */
+    int64_t losses;       /* behind it when it came */
+    int64_t parks;        /* likewise: stays in a delay queue (park.h) */
+    bool was_redelivered; /* before it was copied (origin.h) */
 
     const char *recorded;  /* what a record would say, in a word; NULL: there is none */
     unsigned record_tries; /* of the record */

@@ -107,7 +107,7 @@ class Forkserver:
                 os.close(claims)
 
     def _spawn(self, sock, claims, slot, generation):
-        _flush()
+        system.flush_output()
         try:
             pid = _fork()
         except OSError as error:
@@ -133,7 +133,7 @@ class Forkserver:
             traceback.print_exc(file=sys.__stderr__)
             return 1
         finally:
-            _flush()
+            system.flush_output()
 
     def _close(self):
         """Nothing of the forkserver's stays open in a child."""
@@ -162,10 +162,3 @@ def _pidfd(pid):
         return os.pidfd_open(pid)
     except OSError:
         return None
-
-
-def _flush():
-    """What is buffered at a fork would be written twice."""
-    for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
-        with contextlib.suppress(Exception):
-            stream.flush()

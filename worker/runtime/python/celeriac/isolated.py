@@ -95,6 +95,7 @@ def _serve(runtime, channel):
     system.be_deaf()
     described = runtime.describe()
     described["start_timeout"] = _start_timeout(runtime.app, seconds)
+    system.flush_output()
     channel.send(wire.HELLO, wire.PROTOCOL, described)
     if not any(map(description.has_receivers, description.DELIVERED + ("worker_shutdown",))):
         return

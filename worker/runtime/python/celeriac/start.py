@@ -48,6 +48,7 @@ def _serve(options, sock):
     description, signals = (_isolate if options.no_preload else _preload)(runtime)
     system.be_deaf()
     server = forkserver.Forkserver(runtime, channel, signals)
+    system.flush_output()
     channel.send(wire.HELLO, wire.PROTOCOL, description)
     runtime.freeze()
     return server.serve()

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the forkserver asks of the kernel: whose death it shares, which signals it is deaf to."""
+"""What the forkserver asks of the process and the kernel: whose death it shares, which signals it is
+deaf to, what is still to be written."""
 
+import contextlib
 import ctypes
 import os
 import signal
+import sys
 import threading
 
 _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
@@ -53,3 +56,11 @@ def other_threads():
 
 def _do_nothing(_number, _frame):
     pass
+
+
+def flush_output():
+    """What an app has printed so far is read now, and what is buffered at a fork would be written
+    twice."""
+    for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+        with contextlib.suppress(Exception):
+            stream.flush()
