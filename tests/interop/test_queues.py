@@ -4,6 +4,7 @@ when a task sends to them, and what a task sees of the way that its message took
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
 from pathlib import Path
@@ -166,6 +167,27 @@ def test_queue_with_other_arguments_is_named(amqp: Client, library: Path, broker
         log = running.read_log()
     assert "Cannot declare queue 'celery': 406 PRECONDITION_FAILED" in log
     assert "inequivalent arg 'x-max-priority'" in log and "received '5' but current is '3'" in log
+
+
+def test_example_file_declares_what_it_says(worker: Callable[..., BaseWorker], rabbitmq: RabbitMQ,
+                                            vhost: str) -> None:
+    running = worker("-n", "w1@here", config=ROOT / "examples" / "celeriac.ini")
+    log = running.read_log()
+    for line in (r"celery +exchange=celery\(direct\) key=celery",
+                 r"feeds +exchange=feeds\(topic\) key=feed\.#",
+                 r"w1@here\.dq2 +exchange=C\.dq2\(direct\) key=w1@here",
+                 r"bcast\.\S+ +exchange=announcements\(fanout\)"):
+        assert re.search(rf"^\.> {line}", log, re.MULTILINE)
+    names = set(rabbitmq.queues(vhost))
+    assert {"celery", "feeds", "images", "payments", "audit", "celery_delayed_27"} <= names
+
+
+def test_queue_sections_are_not_for_apps(tmp_path: Path, broker_url: str) -> None:
+    file = tmp_path / "celeriac.ini"
+    file.write_text("[queue a]\nexchange = a\n")
+    with Worker(broker_url, app="interop.topology_app", config=file).launched() as running:
+        assert running.wait() == 2
+        assert "[queue NAME] sections are for native tasks" in running.read_log()
 
 
 # --- where messages go that tasks send ---
