@@ -95,8 +95,10 @@ static void a_bad_value_is_an_error_that_says_what_would_be_right(void **state)
     static const struct {
         const char *name, *value, *says;
     } cases[] = {
-        {"task_acks_late", "maybe", "true or false"}, {"worker_concurrency", "two", "whole number"},
-        {"worker_concurrency", "-1", "whole number"}, {"task_time_limit", "1s", "seconds"},
+        {"task_acks_late", "maybe", "true or false"},
+        {"worker_concurrency", "two", "whole number"},
+        {"worker_concurrency", "-1", "whole number"},
+        {"task_time_limit", "1s", "seconds"},
         {"task_time_limit", "nan", "seconds"},
         {"task_default_priority", "256", "0 to 255"},
         {"task_default_delivery_mode", "3", "persistent or transient"},
