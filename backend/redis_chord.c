@@ -259,7 +259,7 @@ static void collect_group(struct chord *chord, struct bytes group)
     if (!read)
         end_without_parts(chord, "Join error: the chord's saved group cannot be read");
     else if (!ask_for_results(chord, ids, count, group))
-        chord->op.under_way = false; /* the link is going down */
+        redis_op_unsent(&chord->op); /* the link is going down */
     free(ids);
     msgpack_zone_destroy(&zone);
 }

@@ -164,8 +164,8 @@ void broker_start(struct broker *broker)
     uv_timer_init(broker->loop, &broker->stop_timer);
     broker->prepare.data = broker->stop_timer.data = broker;
     uv_prepare_start(&broker->prepare, on_prepare);
-    side_start(&broker->consuming.side);
-    side_start(&broker->publishing.side);
+    side_start(&broker->consuming.side, !broker->config.publish_only);
+    side_start(&broker->publishing.side, !broker->config.consume_only);
 }
 
 void broker_stop(struct broker *broker, double seconds)

@@ -100,9 +100,10 @@ struct broker_config {
                                       (broker_connection_timeout) */
     double heartbeat;              /* seconds proposed (broker_heartbeat); 0 = none */
     bool connection_retry, connection_retry_on_startup;
-    int connection_max_retries; /* -1 = for ever, 0 = give up at the first failure */
-    size_t body_max;            /* bytes; a larger delivery is refused with on_oversized */
-    size_t outbox_max;          /* bytes of messages not yet confirmed */
+    int connection_max_retries;      /* -1 = for ever, 0 = give up at the first failure */
+    size_t body_max;                 /* bytes; a larger delivery is refused with on_oversized */
+    size_t outbox_max;               /* bytes of messages not yet confirmed */
+    bool publish_only, consume_only; /* one of the two connections is never made */
 };
 
 /* A received message. The receiver owns it; broker_delivery_free gives it back. Strings are

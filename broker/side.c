@@ -55,7 +55,8 @@ void side_answered(struct side *side)
  * tells. */
 static bool is_loud(const struct side *side)
 {
-    return side->role->loud || side->broker->consuming.side.state == SIDE_UP;
+    return side->role->loud || side->broker->config.publish_only ||
+           side->broker->consuming.side.state == SIDE_UP;
 }
 
 static void shown_url(const struct side *side, char ret[URL_SIZE])
@@ -316,10 +317,12 @@ void side_done(struct side *side)
     topology_done(&side->topology);
 }
 
-void side_start(struct side *side)
+void side_start(struct side *side, bool wanted)
 {
     uv_timer_init(side->broker->loop, &side->timer);
     side->timer.data = side;
+    if (!wanted)
+        return;
     set_state(side, SIDE_WAITING);
     start_timer(side, 0, false);
 }

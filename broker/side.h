@@ -53,7 +53,8 @@ const char *side_state_name(enum side_state state);
 void side_init(struct side *side, struct broker *broker, const struct side_role *role);
 /* The timer is closed by then. */
 void side_done(struct side *side);
-void side_start(struct side *side);
+/* `wanted`: false for a side that is to stay IDLE. */
+void side_start(struct side *side, bool wanted);
 /* DECLARING is over: the role has done its part. */
 void side_up(struct side *side);
 /* Starts the time for the server's answer to what was sent. */

@@ -242,7 +242,9 @@ const size_t option_count = ARRAY_LEN(option_table);
 void option_print_help(void)
 {
     puts("Usage: celeriac [-A APP] [-b URL] [--result-backend URL] worker [OPTIONS] "
-         "[name=value ...]\n\n"
+         "[name=value ...]\n"
+         "       celeriac [-b URL] [--result-backend URL] call TASK | result ID (see call --help, "
+         "result --help)\n\n"
          "A Celery-compatible worker. Options:");
     for (size_t i = 0; i < ARRAY_LEN(option_table); i++) {
         const struct option_row *row = &option_table[i];

@@ -36,6 +36,8 @@ enum options_answer {
  * -c CELERY_WORKER_CONCURRENCY for one), into *options and *settings. Borrows the strings. */
 enum options_answer options_read(int argc, char **argv, struct options *options,
                                  struct settings *settings);
+/* The place of the command in argv, argc if there is none. */
+int options_find_command(int argc, char **argv);
 /* Remembers that an option has no effect, and why, for the log. */
 void options_warn(struct options *options, const char *name, const char *why);
 void options_done(struct options *options);

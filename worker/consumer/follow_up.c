@@ -16,7 +16,6 @@ struct follow_up {
     TAILQ_ENTRY(follow_up) next;
     struct request *request;
     enum frame_type type;
-    bool under_way;
     size_t size; /* what it counts for */
     /* Parts of `data`: PUBLISH: the packed message and the body; STORE: the id, the state and the
      * document; CHORD: the group's id and its document. */
@@ -52,6 +51,8 @@ static void advance(struct request *request);
 static void drop(struct follow_up *one)
 {
     struct follow_ups *all = &one->request->follow_ups;
+    if (all->waiting == one)
+        all->waiting = TAILQ_NEXT(one, next);
     TAILQ_REMOVE(&all->list, one, next);
     all->size -= one->size;
     buffer_done(&one->data);
@@ -190,43 +191,39 @@ static enum begun begin(struct follow_up *one)
     return one->type == FRAME_STORE ? begin_state(one) : begin_chord(one);
 }
 
+/* What is under way are messages in a row, or one of the others alone: the first one tells. */
 static bool may_begin(const struct follow_up *one)
 {
     const struct follow_up *first = TAILQ_FIRST(&one->request->follow_ups.list);
     return one == first || (is_message(one) && is_message(first));
 }
 
-/* False: what is behind it has to wait. */
-static bool step(struct follow_up *one)
+/* Begins all that may; each end of one brings it here again, so it never looks at what is under
+ * way. */
+static void begin_more(struct request *request)
 {
-    if (one->under_way)
-        return is_message(one);
-    if (!may_begin(one))
-        return false;
-    switch (begin(one)) {
-    case BEGUN_UNDER_WAY:
-        one->under_way = true;
-        return is_message(one);
-    case BEGUN_DONE:
-        drop(one);
-        return true;
-    case BEGUN_NO_ROOM:
-        break;
+    struct follow_ups *all = &request->follow_ups;
+    while (all->waiting != NULL && may_begin(all->waiting)) {
+        struct follow_up *one = all->waiting;
+        switch (begin(one)) {
+        case BEGUN_UNDER_WAY:
+            all->waiting = TAILQ_NEXT(one, next);
+            break;
+        case BEGUN_DONE:
+            drop(one);
+            break;
+        case BEGUN_NO_ROOM:
+            stalled_add(request, advance);
+            return;
+        }
     }
-    stalled_add(one->request, advance);
-    return false;
 }
 
 static void advance(struct request *request)
 {
     struct follow_ups *all = &request->follow_ups;
-    struct follow_up *one = request->again == NULL ? TAILQ_FIRST(&all->list) : NULL;
-    while (one != NULL) {
-        struct follow_up *next = TAILQ_NEXT(one, next);
-        if (!step(one))
-            break;
-        one = next;
-    }
+    if (request->again == NULL)
+        begin_more(request);
     if (!TAILQ_EMPTY(&all->list) || all->then == NULL)
         return;
     void (*then)(struct request *) = all->then;
@@ -314,6 +311,8 @@ bool follow_up_take(struct request *request, const struct frame *frame)
         return true;
     }
     TAILQ_INSERT_TAIL(&all->list, one, next);
+    if (all->waiting == NULL)
+        all->waiting = one;
     all->size += one->size;
     advance(request);
     all->deaf = all->size > FOLLOW_UPS_MAX;

@@ -111,7 +111,8 @@ static bool make_chord(struct canvas *canvas, const struct subtask *group,
 
 struct steps {
     struct canvas_list list; /* the last one first, as the field `chain` has them */
-    msgpack_object result;   /* of the last one */
+    msgpack_object result;   /* of the last one, with those before it as its parents */
+    bool is_broken;          /* what was before a chord is not known yet */
     bool begins_with_group;  /* that has become a chord */
 };
 
@@ -135,6 +136,9 @@ static bool add_step(struct canvas *canvas, struct subtask *step, const struct c
         return false;
     if (is_last)
         steps->result = result;
+    else if (!steps->is_broken)
+        canvas_set_parent(&steps->result, result);
+    steps->is_broken = steps->is_broken || step->kind == SUBTASK_CHORD;
     return canvas_push(canvas, list, step);
 }
 

@@ -200,19 +200,22 @@ static bool fail_body(struct canvas *canvas, const msgpack_object *value,
         value_as_text(&id, &document.task_id);
     }
     const msgpack_object *errbacks = subtask_option(&body, "link_error");
-    /* As in Celery: for them the body is where it all began. */
+    /* As in Celery: for them the body is where it all began, and they are its children. */
     canvas->root_id = document.task_id;
-    return after_store(canvas, &document) &&
-           after_call_errbacks(canvas, errbacks, document.task_id);
+    document.children = &canvas->children;
+    return after_call_errbacks(canvas, errbacks, document.task_id) &&
+           after_store(canvas, &document);
 }
 
-bool chord_end(struct canvas *canvas, const msgpack_object *body, const msgpack_object *record)
+bool chord_end(struct canvas *canvas, const msgpack_object *body, const msgpack_object *record,
+               struct failure *ret_failure)
 {
     msgpack_object results;
     if (collect(canvas, record, &results) && send_body(canvas, body, &results))
         return true;
     const struct failure failure = canvas->failure;
-    if (fail_body(canvas, body, &failure))
-        canvas->failure = failure;
-    return false;
+    if (!fail_body(canvas, body, &failure))
+        return false;
+    *ret_failure = failure;
+    return true;
 }

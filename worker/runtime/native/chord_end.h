@@ -12,9 +12,9 @@ const msgpack_object *chord_end_find(struct canvas *canvas, const msgpack_object
                                      const msgpack_object *record);
 
 /* `record` is PROTOCOL.md's record `chord`. Sends the body; or, when a part has failed or cannot be
- * had, calls its errbacks, stores its failure, and returns false, with the ChordError in
- * canvas->failure. */
+ * had, calls its errbacks, stores its failure, and sets *ret_failure to the ChordError. False:
+ * canvas->failure says why not even that can be sent. */
 MUST_CHECK bool chord_end(struct canvas *canvas, const msgpack_object *body,
-                          const msgpack_object *record);
+                          const msgpack_object *record, struct failure *ret_failure);
 
 #endif

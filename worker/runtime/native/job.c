@@ -186,6 +186,7 @@ static struct canvas canvas_of(struct run *run)
     const msgpack_object *priority = value_get(request->properties, "priority");
     struct canvas canvas = {
         .zone = zone,
+        .library = run->job->library,
         .follow = &run->observer->follow,
         .id = request->id,
         .root_id = request_root_id(request),

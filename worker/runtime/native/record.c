@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "worker/log/log.h"
 #include "worker/runtime/native/chord_end.h"
 
 /* Writes the document, unless something follows a failure: then it is stored first. */
@@ -46,6 +47,7 @@ static void on_failure(const struct record *record, struct outcome *ret, struct 
                                      : "billiard.exceptions.WorkerLostError");
     if (argument != NULL)
         failure.message = *argument;
+    failure.untraced = true;
     write_failure(record, &failure, ret, buffer);
 }
 
@@ -59,6 +61,7 @@ static void on_revoked(const struct record *record, struct outcome *ret, struct 
     value_as_text(value_get(record->request->record, "reason"), &reason);
     failure_raise(&failure, canvas->zone, "celery.exceptions.TaskRevokedError", "%.*s",
                   (int)reason.size, reason.data);
+    failure.untraced = true;
     document.failure = &failure;
     document.body = record->body;
     if ((document_keeps_errors(record->request) && !keep(record, &document, buffer)) ||
@@ -74,10 +77,22 @@ static void on_unknown(const struct record *record, struct outcome *ret, struct 
     struct failure failure;
     failure_raise(&failure, canvas->zone, "celery.exceptions.NotRegistered", "%.*s",
                   (int)record->request->task.size, record->request->task.data);
+    failure.untraced = true;
     document.failure = &failure;
     document.body = record->body;
     if (document_write(&document, canvas->result_serializer, canvas->zone, buffer) != 0)
         failure_raise_bare(&ret->failure, "MemoryError");
+}
+
+/* In Celery's words. */
+static void log_failed(const struct request *request, const struct failure *failure)
+{
+    char text[FAILURE_TEXT_SIZE];
+    struct text group = request_header(request, "group");
+    failure_text(failure, text, sizeof(text));
+    log_clean(text);
+    log_error("Chord '%.*s' raised: %s", text_quoted_size(group), group.size > 0 ? group.data : "",
+              text);
 }
 
 /* A body that has failed may have been a part of another chord. */
@@ -85,13 +100,16 @@ static void end_chord(const struct record *record, const msgpack_object *chord, 
 {
     struct canvas *canvas = record->canvas;
     struct after_part outer;
+    struct failure failure = {.raised = false};
     const msgpack_object *body = chord_end_find(canvas, chord, record->request->record);
-    if (chord_end(canvas, body, record->request->record))
-        return;
-    const struct document document = {.state = {"FAILURE", strlen("FAILURE")},
-                                      .failure = &ret->failure};
-    ret->failure = canvas->failure;
-    if (after_part_of_signature(body, &outer) && !outcome_set_part(ret, &outer, &document, canvas))
+    const struct document document = {.state = {"FAILURE", strlen("FAILURE")}, .failure = &failure};
+    bool done = chord_end(canvas, body, record->request->record, &failure);
+    if (done && failure.raised) {
+        log_failed(record->request, &failure);
+        done = !after_part_of_signature(body, &outer) ||
+               outcome_set_part(ret, &outer, &document, canvas);
+    }
+    if (!done)
         ret->failure = canvas->failure;
 }
 
