@@ -17,6 +17,7 @@ from interop.broker import GRAVEYARD, Replies
 from interop.test_parking import iso
 from support import celery56
 from support.amqp import Client, task_message
+from support.client import celery_client
 from support.process import wait_until
 from support.rabbitmq import RabbitMQ
 from support.worker import ROOT, BaseWorker, CeleryWorker, Worker
@@ -63,19 +64,15 @@ def last_result(replies: Replies, task: str) -> Any:
 
 # --- priorities ---
 
-def overtaken(path: Path, amqp: Client, worker: BaseWorker) -> str:
+def overtaken(path: Path, url: str, amqp: Client, worker: BaseWorker) -> str:
     """The order of 6 low and 6 high ones that wait behind a long one, as letters."""
-    amqp.channel.exchange_declare("celery", "direct", durable=True, auto_delete=False)
-    amqp.declare("celery", arguments={"x-max-priority": 10})
-    amqp.channel.queue_bind("celery", "celery", "celery")
-    with worker:
-        amqp.send_task("example.sleep", (1.5,))
+    with worker, celery_client(url, task_queue_max_priority=10) as client:
+        client.send_task("example.sleep", (1.5,), ignore_result=True)
         wait_until(lambda: amqp.counts("celery")[0] == 0, 10, "the long one under way")
         for priority, letter in ((1, "l"), (9, "h")):
             for _ in range(6):
-                message = task_message("example.append", (str(path), letter))
-                message.properties["priority"] = priority
-                amqp.publish(message, "celery")
+                client.send_task("example.append", (str(path), letter), priority=priority,
+                                 ignore_result=True)
         wait_until(lambda: path.exists() and len(path.read_text().split()) == 12, 20,
                    "all of them")
     return "".join(path.read_text().split())
@@ -88,7 +85,7 @@ def test_high_priority_overtakes_what_is_not_in_the_window(
         amqp: Client) -> None:
     one = kind(broker_url, f"--prefetch-multiplier={multiplier}", "task.queue_max_priority=10",
                concurrency=1)
-    order = overtaken(tmp_path / "order", amqp, one)
+    order = overtaken(tmp_path / "order", broker_url, amqp, one)
     # The window is first in, first out: low ones that were in it are not overtaken.
     low_first = len(order) - len(order.lstrip("l"))
     assert low_first <= multiplier
