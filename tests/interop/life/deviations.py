@@ -38,6 +38,8 @@ DEVIATIONS: tuple[Deviation, ...] = (
     Deviation("i: .*", ("settled", "log"), "given back with basic.nack; said at WARNING"),
     Deviation("S: .*|T: .*|b: .*", ("tracebacks",),
               "a native task has a traceback where it raised something", NATIVE),
+    Deviation("S: retry at once", ("documents", "tracebacks", "repeats"),
+              "RETRY is stored before the next try begins"),
     # What Debian's Celery does, and newer ones do not.
     Deviation("O: success, result ignored", ("documents", "tracebacks"),
               "Celery 5.2 stores STARTED although the message says that nothing is stored", NATIVE,

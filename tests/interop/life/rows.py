@@ -15,6 +15,8 @@ from support.amqp import task_headers
 
 Steps = Callable[[One], Iterator[None]]
 BOTH = ("early", "late")
+PATH = object()  # stands for a file of the case
+SOON = 0.5  # a retry that runs at once may be faster than the state RETRY of Celery's worker
 EMBED = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 
 
@@ -59,7 +61,6 @@ def _raw(body: Any, drop: str = "", content_type: str = "application/json", stat
     return steps
 
 
-PATH = object()
 GOOD = [[2, 3], {}, EMBED]
 PAST = (datetime.now(timezone.utc) - timedelta(hours=1)).isoformat()
 
@@ -102,7 +103,7 @@ def _failing_link(one: One) -> Iterator[None]:
 
 def _full_retry(one: One) -> Iterator[None]:
     """Everything that a message may carry."""
-    one.send("life.retry", 1, True, 0.5, priority=3, shadow="another name",
+    one.send("life.retry", 1, True, SOON, priority=3, shadow="another name",
              soft_time_limit=50, time_limit=60,
              link=one.app.signature("life.add", (1,), queue="elsewhere"))
     yield from one.stored("SUCCESS")
@@ -211,15 +212,16 @@ CASES = (
          python_only=True),
     Case("R", "exception, acks_on_failure false", ("strict",),
          _task("life.fail", "bad", state="FAILURE")),
-    Case("S", "retry with a cause", BOTH, _task("life.retry", 1, True, 0, deliveries=2)),
-    Case("S", "retry without one", BOTH, _task("life.retry", 1, False, 0, deliveries=2)),
+    Case("S", "retry with a cause", BOTH, _task("life.retry", 1, True, SOON, deliveries=2)),
+    Case("S", "retry at once", BOTH, _task("life.retry", 1, True, 0, deliveries=2)),
+    Case("S", "retry without one", BOTH, _task("life.retry", 1, False, SOON, deliveries=2)),
     Case("S", "retry, all that a message has", BOTH, _full_retry),
     Case("S", "retry of a message that expires", BOTH,
-         _task("life.retry", 1, True, 0, deliveries=2, expires=3600), since=(5, 3)),
+         _task("life.retry", 1, True, SOON, deliveries=2, expires=3600), since=(5, 3)),
     Case("T", "retries exhausted, with a cause", BOTH,
-         _task("life.retry", 9, True, 0, deliveries=3, state="FAILURE")),
+         _task("life.retry", 9, True, SOON, deliveries=3, state="FAILURE")),
     Case("T", "retries exhausted, without one", BOTH,
-         _task("life.retry", 9, False, 0, deliveries=3, state="FAILURE")),
+         _task("life.retry", 9, False, SOON, deliveries=3, state="FAILURE")),
     Case("U", "Ignore", BOTH, _task("life.ignore", state="")),
     Case("V, X", "Reject", BOTH, _task("life.reject", PATH, False, state="")),
     Case("W", "Reject, requeue", ("late",), _task("life.reject", PATH, True, deliveries=2)),
