@@ -19,6 +19,7 @@ class Deviation:
     reason: str
     kinds: tuple[str, ...] = ("native", "Python")
     before: tuple[int, int] = (9, 0)  # only against a Celery older than this
+    since: tuple[int, int] = (0, 0)  # only against one that is not older
 
 
 NATIVE = ("native",)
@@ -40,6 +41,8 @@ DEVIATIONS: tuple[Deviation, ...] = (
               "a native task has a traceback where it raised something", NATIVE),
     Deviation("S: retry at once", ("documents", "tracebacks", "repeats"),
               "RETRY is stored before the next try begins"),
+    Deviation("K: .*|f: .*|g: .*", ("documents", "tracebacks", "repeats"),
+              "REVOKED is stored when the message is met, not when the command comes", since=OLD),
     # What Debian's Celery does, and newer ones do not.
     Deviation("O: success, result ignored", ("documents", "tracebacks"),
               "Celery 5.2 stores STARTED although the message says that nothing is stored", NATIVE,

@@ -115,7 +115,8 @@ def broken_order(site: Site, name: str) -> str:
     sent = [event.at for event in events if event.what == "publish" and "task" in event.headers]
     # Errbacks are sent after the failure is stored, or before: nobody relies on it.
     done = [at for at, document in documents if document["status"] in ("SUCCESS", "RETRY")]
-    if sent and done and min(done) < min(sent):
+    # A Python child has a connection for each, and waits for no confirm: nothing to be seen here.
+    if site.kind == "native" and sent and done and min(done) < min(sent):
         return "a result is stored before the message is sent"
     if site.kind == "Python" and site.backend == "rpc":
         return ""  # the child has published STARTED, and so the result too: another connection

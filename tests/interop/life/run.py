@@ -90,7 +90,7 @@ class Sites:
                 return Verdict([], [], found["failure"])
         different = [facet for facet in FACETS if expected[facet] != got[facet]]
         known = [deviation for deviation in deviations_of(one.case.name, kind)
-                 if celery_version() < deviation.before
+                 if deviation.since <= celery_version() < deviation.before
                  and set(deviation.facets) & set(different)]
         excused = {facet for deviation in known for facet in deviation.facets}
         return Verdict([facet for facet in different if facet not in excused], known,
