@@ -307,9 +307,12 @@ static int question(struct redis_source *source, const char *verb, const char *i
     bool answered = waiting_until(source->config->waiting, deadline, is_answered, source);
     if (source->refused)
         return report_fail(report, CELERIAC_CLIENT_EREFUSED, "%s", source->trouble);
-    return answered
-               ? 0
-               : report_fail(report, CELERIAC_CLIENT_ETIMEOUT, "Redis has not answered in time");
+    if (answered)
+        return 0;
+    return report_fail(
+        report,
+        redis_link_is_up(source->asker) ? CELERIAC_CLIENT_ETIMEOUT : CELERIAC_CLIENT_ECONNECT, "%s",
+        source->trouble[0] != '\0' ? source->trouble : "Redis has not answered in time");
 }
 
 static int listen_for_end(struct redis_source *source, uint64_t deadline, struct report *report)

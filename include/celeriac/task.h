@@ -273,7 +273,7 @@ struct celeriac_call_options {
     const char *eta;        /* ISO 8601 */
     double expires;         /* seconds from now */
     const char *expires_at; /* ISO 8601 */
-    int priority;
+    int priority;           /* 1 to 255 */
     const char *task_id;
     const char *serializer, *compression;
     double time_limit, soft_time_limit; /* seconds */
@@ -282,6 +282,9 @@ struct celeriac_call_options {
     const char *reply_to;
     const struct celeriac_value *headers;           /* a dict */
     const struct celeriac_value *link, *link_error; /* a signature or a list of them */
+    /* For celeriac_signature: it is called with its own arguments only, whatever was returned
+     * before it. */
+    bool immutable;
 };
 
 /* Sends a task; `args` is a list, `kwargs` a dict, `options` may be NULL, as may all of them. It is

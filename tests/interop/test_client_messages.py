@@ -98,7 +98,12 @@ def test_message_is_celerys(case: Case, broker_url: str) -> None:
     assert take_times(case, message, datetime.now(timezone.utc)) == expected_times(case)
     take_random(message)
     for version in VERSIONS:
-        assert message == recorded(case, version)
+        celerys = recorded(case, version)
+        if case.other_argsrepr:
+            octet, text = message["properties"]["headers"]["argsrepr"]
+            assert octet == "S" and len(text) <= 1024 and text.isprintable()
+            celerys["properties"]["headers"]["argsrepr"] = [octet, text]
+        assert message == celerys
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.settings or "queue" in case.name],

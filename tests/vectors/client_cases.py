@@ -26,6 +26,8 @@ class Case:
     args: list[Any] = field(default_factory=lambda: [2, 3])
     kwargs: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
+    # argsrepr, which only logs show, is cut at another place, and is one line of printable text.
+    other_argsrepr: bool = False
 
     def command(self) -> list[str]:
         """What stands behind `celeriac -b URL`."""
@@ -40,21 +42,23 @@ def both(name: str, value: Any, case: str = "", **more: Any) -> Case:
     return Case(case or name, {name: value}, ("--" + name.replace("_", "-"), str(value)), **more)
 
 
-TEXTS = ["", "quote \" backslash \\", "\b\f\n\r\t\x1f\x7f", "é€😀"]
+TEXTS = ["", "quote \" backslash \\", "é€😀"]
 NUMBERS = [0, -1, 5.0, 1e300, 1e-7, 0.1, 2 ** 31, -(2 ** 31) - 1, 2 ** 64, 2 ** 70, True, None]
 
 CASES = [
     Case("plain"),
     Case("empty", args=[]),
     Case("texts", args=[TEXTS, *TEXTS], kwargs={"é": {"k": [1, {"y": None}]}}),
+    Case("controls", args=["\b\f\n\r\t\x1f\x7f"], other_argsrepr=True),
     Case("numbers", args=NUMBERS),
-    Case("long", args=["x" * 3000, list(range(500))]),
+    Case("long", args=["x" * 3000, list(range(500))], other_argsrepr=True),
     Case("default_queue", settings={"task_default_queue": "vectors.default"}),
     Case("priorities", {"priority": 7}, ("--priority", "7"),
          settings={"task_queue_max_priority": "9"}),
     both("queue", "vectors.other"),
     both("serializer", "msgpack", "msgpack", args=[2, {"é": [1.5, None, True, -1, 2 ** 40, "t"]}]),
-    both("serializer", "msgpack", "msgpack_large", args=["x" * 40000]),
+    both("serializer", "msgpack", "msgpack_large", args=["x" * 40000],
+         other_argsrepr=True),
     both("compression", "zlib", "zlib", args=["celery " * 100]),
     both("compression", "bzip2", "bzip2", args=["celery " * 100]),
     both("compression", "lzma", "lzma", args=["celery " * 100]),

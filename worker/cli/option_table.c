@@ -168,7 +168,7 @@ const struct option_row option_table[] = {
      "where results go; with a library redis://, rpc:// or disabled:// (default)"},
     {0, SCOPE_GLOBAL, "loader", "CLASS", "LOADER", TO(loader), "the app's loader"},
     {0, SCOPE_GLOBAL, "config", "NAME", "CONFIG_MODULE", TO(config),
-     "module with the app's settings, or INI file with settings in its section [celery]"},
+     "module with the app's settings, or INI file: [celery] settings, [queue NAME] task_queues"},
     {0, SCOPE_GLOBAL, "workdir", "FOLDER", NULL, TO(workdir), "go there before anything else"},
     {'C', SCOPE_GLOBAL, "no-color", NULL, "NO_COLOR", FLAG(no_color), "no colours in the log"},
     {'q', SCOPE_GLOBAL, "quiet", NULL, NULL, FLAG(quiet), "no banner"},

@@ -42,14 +42,14 @@ struct settings {
     const char *task_default_queue, *task_default_exchange, *task_default_exchange_type;
     const char *task_default_routing_key, *task_default_queue_type;
     const char *task_create_missing_queue_type, *task_create_missing_queue_exchange_type;
+    const char *broker_native_delayed_delivery_queue_type;
     const char *task_queues; /* JSON, as task_queues.h reads it */
     int task_queue_max_priority;
     int task_default_priority;      /* -1: None */
     int task_default_delivery_mode; /* 1 transient, 2 persistent */
-    bool worker_direct, worker_detect_quorum_queues;
     bool worker_disable_rate_limits, worker_enable_remote_control;
-    const char *broker_native_delayed_delivery_queue_type;
 
+    bool worker_direct, worker_detect_quorum_queues;
     int worker_concurrency;
     int worker_prefetch_multiplier; /* -1: auto */
     int worker_eta_task_limit;      /* 0: None */
