@@ -37,7 +37,7 @@ struct redis_link {
     redisAsyncContext *redis; /* NULL: there is no connection */
     uv_timer_t timer; /* what it means depends on the state: a retry, a deadline, the silence */
     uv_getaddrinfo_t resolver;
-    bool resolving; /* the resolver's callback is yet to come */
+    bool resolving;      /* the resolver's callback is yet to come */
     uint64_t silence_ms; /* 0: any */
     unsigned failures;   /* in a row */
     size_t due;          /* replies */
@@ -291,8 +291,7 @@ static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *
     char address[64] = "";
     link->resolving = false;
     if (status == 0)
-        status =
-            uv_ip_name(choose(addresses, link->failures)->ai_addr, address, sizeof(address));
+        status = uv_ip_name(choose(addresses, link->failures)->ai_addr, address, sizeof(address));
     uv_freeaddrinfo(addresses);
     if (link->state == LINK_STOPPED)
         finish_stop(link);

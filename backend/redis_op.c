@@ -5,6 +5,7 @@
 #include "backend/redis_op.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,8 +19,8 @@ enum {
 
 /* What a server answers that will take it later, or when its operator has seen to it. */
 static const char *const passing[] = {
-    "LOADING", "BUSY",        "READONLY",   "OOM",      "MASTERDOWN", "MISCONF",
-    "NOAUTH",  "NOREPLICAS",  "CLUSTERDOWN", "TRYAGAIN", "NOPERM",
+    "LOADING", "BUSY",       "READONLY",    "OOM",      "MASTERDOWN", "MISCONF",
+    "NOAUTH",  "NOREPLICAS", "CLUSTERDOWN", "TRYAGAIN", "NOPERM",
 };
 
 bool redis_op_fits(struct redis *redis, size_t size)
@@ -102,6 +103,19 @@ void redis_op_end(struct redis_op *op, const char *error)
 void redis_op_unsent(struct redis_op *op)
 {
     set_under_way(op, false);
+}
+
+static void on_later(uv_timer_t *timer)
+{
+    redis_op_begin_waiting(timer->data);
+}
+
+void redis_op_begin_later(struct redis_op *op, unsigned ms)
+{
+    uv_timer_t *later = &op->redis->later;
+    set_under_way(op, false);
+    if (!uv_is_active((uv_handle_t *)later))
+        uv_timer_start(later, on_later, ms, 0);
 }
 
 /* ---- refusals ---- */
@@ -213,6 +227,63 @@ void redis_op_send(struct redis_op *op, int count, const struct text *words,
     if (!redis_link_command(op->redis->link, count, data, sizes, reply != NULL ? reply : on_queued,
                             op))
         redis_op_unsent(op);
+}
+
+void redis_op_status(const struct redis_op *op, const redisReply *reply,
+                     char ret[REDIS_STATUS_SIZE])
+{
+    msgpack_zone zone;
+    msgpack_object document;
+    struct codec_reason reason;
+    struct text status;
+    ret[0] = '\0';
+    if (reply->type != REDIS_REPLY_STRING || !msgpack_zone_init(&zone, MSGPACK_ZONE_CHUNK_SIZE))
+        return;
+    const struct bytes bytes = {reply->str, (size_t)reply->len};
+    if (op->redis->serializer->decode(bytes, &zone, &document, &reason) == 0 &&
+        value_as_text(value_get(&document, "status"), &status) && status.size < REDIS_STATUS_SIZE)
+        snprintf(ret, REDIS_STATUS_SIZE, "%.*s", (int)status.size, status.data);
+    msgpack_zone_destroy(&zone);
+}
+
+bool redis_op_ask_results(struct redis *redis, const struct text *ids, size_t count,
+                          redis_link_reply *reply, void *context)
+{
+    size_t room = 1;
+    for (size_t i = 0; i < count; i++)
+        room += redis_key_size(redis->task_prefix, ids[i], "");
+    const char **words = calloc(count + 1, sizeof(*words));
+    size_t *sizes = calloc(count + 1, sizeof(*sizes));
+    char *keys = malloc(room), *place = keys;
+    bool sent = words != NULL && sizes != NULL && keys != NULL && count < INT_MAX;
+    if (sent) {
+        words[0] = "MGET";
+        sizes[0] = strlen("MGET");
+        for (size_t i = 0; i < count; i++) {
+            struct text key = redis_key_write(redis->task_prefix, ids[i], "", place);
+            words[i + 1] = key.data;
+            sizes[i + 1] = key.size;
+            place += key.size;
+        }
+        sent = redis_link_command(redis->link, (int)count + 1, words, sizes, reply, context);
+    }
+    free(words);
+    free(sizes);
+    free(keys);
+    return sent;
+}
+
+struct bytes *redis_op_elements(const redisReply *reply, size_t *ret_count)
+{
+    size_t count = reply->type == REDIS_REPLY_ARRAY ? reply->elements : 0;
+    struct bytes *items = calloc(count + 1, sizeof(*items));
+    for (size_t i = 0; items != NULL && i < count; i++) {
+        const redisReply *one = reply->element[i];
+        items[i] = one->type == REDIS_REPLY_STRING ? (struct bytes){one->str, (size_t)one->len}
+                                                   : (struct bytes){"", 0};
+    }
+    *ret_count = count;
+    return items;
 }
 
 size_t redis_key_size(const char *prefix, struct text id, const char *suffix)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Owns the handles of one hiredis context; they outlive the context until libuv lets go. What is
- * written in a turn of the loop leaves in one write at the beginning of the next, without asking the
- * kernel whether there is room: a socket that takes replies nearly always has. */
+ * written in a turn of the loop leaves in one write at the beginning of the next, without asking
+ * the kernel whether there is room: a socket that takes replies nearly always has. */
 
 #include "backend/redis_poll.h"
 

@@ -50,15 +50,15 @@ struct broker_queue {
     const char *exchange;      /* "" = the default exchange: nothing is declared or bound */
     const char *exchange_type; /* "direct", "topic", "fanout", "headers", or a plugin's */
     const char *routing_key;
-    bool durable, auto_delete, exclusive;
     msgpack_object arguments; /* map of x-arguments, or nil; so are the next three */
     msgpack_object exchange_arguments, binding_arguments, consumer_arguments;
-    bool exchange_transient;   /* the exchange is not durable, as Celery's pidbox */
-    bool exchange_auto_delete; /* the exchange goes with its last binding */
-    bool exchange_no_declare;  /* the exchange is bound to, but not declared: it must be there */
     /* Where not NULL, the queue's bindings instead of the one to `exchange` (kombu's bindings=). */
     const struct broker_binding *bindings;
     size_t binding_count;
+    bool durable, auto_delete, exclusive;
+    bool exchange_transient;   /* the exchange is not durable, as Celery's pidbox */
+    bool exchange_auto_delete; /* the exchange goes with its last binding */
+    bool exchange_no_declare;  /* the exchange is bound to, but not declared: it must be there */
     bool no_declare; /* nothing of it is declared or bound (kombu's no_declare): it must be there */
     bool bind_only;  /* it and its exchanges are there: bound only */
     bool no_ack; /* consumed outside the window and never settled (tag 0): remote control, events */

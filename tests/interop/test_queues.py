@@ -4,6 +4,7 @@ when a task sends to them, and what a task sees of the way that its message took
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
 from pathlib import Path
@@ -16,6 +17,7 @@ from interop.broker import GRAVEYARD, Replies
 from interop.test_parking import iso
 from support import celery56
 from support.amqp import Client, task_message
+from support.client import celery_client
 from support.process import wait_until
 from support.rabbitmq import RabbitMQ
 from support.worker import ROOT, BaseWorker, CeleryWorker, Worker
@@ -62,19 +64,15 @@ def last_result(replies: Replies, task: str) -> Any:
 
 # --- priorities ---
 
-def overtaken(path: Path, amqp: Client, worker: BaseWorker) -> str:
+def overtaken(path: Path, url: str, amqp: Client, worker: BaseWorker) -> str:
     """The order of 6 low and 6 high ones that wait behind a long one, as letters."""
-    amqp.channel.exchange_declare("celery", "direct", durable=True, auto_delete=False)
-    amqp.declare("celery", arguments={"x-max-priority": 10})
-    amqp.channel.queue_bind("celery", "celery", "celery")
-    with worker:
-        amqp.send_task("example.sleep", (1.5,))
+    with worker, celery_client(url, task_queue_max_priority=10) as client:
+        client.send_task("example.sleep", (1.5,), ignore_result=True)
         wait_until(lambda: amqp.counts("celery")[0] == 0, 10, "the long one under way")
         for priority, letter in ((1, "l"), (9, "h")):
             for _ in range(6):
-                message = task_message("example.append", (str(path), letter))
-                message.properties["priority"] = priority
-                amqp.publish(message, "celery")
+                client.send_task("example.append", (str(path), letter), priority=priority,
+                                 ignore_result=True)
         wait_until(lambda: path.exists() and len(path.read_text().split()) == 12, 20,
                    "all of them")
     return "".join(path.read_text().split())
@@ -87,7 +85,7 @@ def test_high_priority_overtakes_what_is_not_in_the_window(
         amqp: Client) -> None:
     one = kind(broker_url, f"--prefetch-multiplier={multiplier}", "task.queue_max_priority=10",
                concurrency=1)
-    order = overtaken(tmp_path / "order", amqp, one)
+    order = overtaken(tmp_path / "order", broker_url, amqp, one)
     # The window is first in, first out: low ones that were in it are not overtaken.
     low_first = len(order) - len(order.lstrip("l"))
     assert low_first <= multiplier
@@ -166,6 +164,27 @@ def test_queue_with_other_arguments_is_named(amqp: Client, library: Path, broker
         log = running.read_log()
     assert "Cannot declare queue 'celery': 406 PRECONDITION_FAILED" in log
     assert "inequivalent arg 'x-max-priority'" in log and "received '5' but current is '3'" in log
+
+
+def test_example_file_declares_what_it_says(worker: Callable[..., BaseWorker], rabbitmq: RabbitMQ,
+                                            vhost: str) -> None:
+    running = worker("-n", "w1@here", config=ROOT / "examples" / "celeriac.ini")
+    log = running.read_log()
+    for line in (r"celery +exchange=celery\(direct\) key=celery",
+                 r"feeds +exchange=feeds\(topic\) key=feed\.#",
+                 r"w1@here\.dq2 +exchange=C\.dq2\(direct\) key=w1@here",
+                 r"bcast\.\S+ +exchange=announcements\(fanout\)"):
+        assert re.search(rf"^\.> {line}", log, re.MULTILINE)
+    names = set(rabbitmq.queues(vhost))
+    assert {"celery", "feeds", "images", "payments", "audit", "celery_delayed_27"} <= names
+
+
+def test_queue_sections_are_not_for_apps(tmp_path: Path, broker_url: str) -> None:
+    file = tmp_path / "celeriac.ini"
+    file.write_text("[queue a]\nexchange = a\n")
+    with Worker(broker_url, app="interop.topology_app", config=file).launched() as running:
+        assert running.wait() == 2
+        assert "[queue NAME] sections are for native tasks" in running.read_log()
 
 
 # --- where messages go that tasks send ---

@@ -46,6 +46,9 @@ struct app {
     char nodename[APP_NAME_SIZE];
     char pidfile[PATH_MAX];
     char logfile[PATH_MAX];
+    char statedb[PATH_MAX]; /* "": none */
+    size_t revokes_max;     /* Celery's CELERY_WORKER_REVOKES_MAX, and seconds: */
+    double revoke_expires;  /* CELERY_WORKER_REVOKE_EXPIRES */
     unsigned concurrency;
     struct consumer *consumer;
     int exit_status;

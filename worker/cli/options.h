@@ -16,7 +16,7 @@ enum { OPTIONS_WARNINGS_MAX = 32 };
 /* Strings are those of argv or of the environment; NULL: not given. */
 struct options {
     const char *app, *python, *loader, *config, *workdir;
-    const char *hostname, *logfile, *pidfile, *uid, *gid, *umask;
+    const char *hostname, *logfile, *pidfile, *statedb, *uid, *gid, *umask;
     const char *include, *queues_given, *exclude_queues_given;
     enum log_level loglevel;
     bool purge, quiet, no_color, skip_checks, task_events, no_preload, celery_acks;

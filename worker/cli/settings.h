@@ -36,18 +36,20 @@ struct settings {
     bool task_ignore_result, task_create_missing_queues;
     bool task_track_started, task_store_errors_even_if_ignored, task_inherit_parent_priority;
     const char *task_serializer;
+    const char *task_default_rate_limit;
     const char *task_routes; /* as routes.h reads it */
     double task_time_limit, task_soft_time_limit;
     const char *task_default_queue, *task_default_exchange, *task_default_exchange_type;
     const char *task_default_routing_key, *task_default_queue_type;
     const char *task_create_missing_queue_type, *task_create_missing_queue_exchange_type;
+    const char *broker_native_delayed_delivery_queue_type;
+    const char *task_queues; /* JSON, as task_queues.h reads it */
     int task_queue_max_priority;
-    const char *task_queues;        /* JSON, as task_queues.h reads it */
     int task_default_priority;      /* -1: None */
     int task_default_delivery_mode; /* 1 transient, 2 persistent */
-    bool worker_direct, worker_detect_quorum_queues;
-    const char *broker_native_delayed_delivery_queue_type;
+    bool worker_disable_rate_limits, worker_enable_remote_control;
 
+    bool worker_direct, worker_detect_quorum_queues;
     int worker_concurrency;
     int worker_prefetch_multiplier; /* -1: auto */
     int worker_eta_task_limit;      /* 0: None */
@@ -55,6 +57,9 @@ struct settings {
     int worker_max_tasks_per_child, worker_max_memory_per_child;
     int worker_lost_max_deliveries;
     double worker_proc_alive_timeout;
+    const char *control_exchange;
+    double control_queue_ttl, control_queue_expires;
+    const char *worker_state_db;
     const char *worker_pool, *worker_log_format;
     int worker_log_color; /* -1: None, where there is a terminal */
 

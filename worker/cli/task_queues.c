@@ -117,7 +117,7 @@ static bool put_broadcast(const struct describing *describing, msgpack_object al
     char *name = msgpack_zone_malloc_no_align(describing->zone, sizeof(prefix) + UUID_SIZE);
     if (name == NULL)
         return false;
-    strcpy(name, prefix);
+    memcpy(name, prefix, sizeof(prefix));
     uuid_make(name + strlen(prefix));
     value_map_put(ret, "name", value_string(name));
     value_map_put(ret, "alias", alias);

@@ -39,12 +39,13 @@ static void fill_queue(struct delay_rung *rung)
 void delay_init(struct delay *delay, double hold)
 {
     double seconds = hold < 1 ? 1 : hold;
-    for (size_t i = 0; i < DELAY_RUNGS; i++, seconds *= 2) {
+    for (size_t i = 0; i < DELAY_RUNGS; i++) {
         struct delay_rung *rung = &delay->rungs[i];
         rung->seconds = seconds < SECONDS_MAX ? (unsigned)seconds : SECONDS_MAX;
         snprintf(rung->name, sizeof(rung->name), "celeriac.delay.%u", rung->seconds);
         fill_arguments(rung);
         fill_queue(rung);
+        seconds *= 2;
     }
 }
 

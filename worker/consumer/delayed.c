@@ -45,7 +45,7 @@ static const char *level_key(msgpack_zone *zone, unsigned level, char bit)
     for (unsigned above = DELAYED_LEVELS - 1; above > level; above--)
         end = stpcpy(end, "*.");
     *end++ = bit;
-    strcpy(end, ".#");
+    memcpy(end, ".#", sizeof(".#"));
     return key;
 }
 
@@ -188,7 +188,7 @@ bool delayed_key(int64_t seconds, struct text key, char ret[DELAYED_KEY_SIZE])
     if (seconds < 1 || seconds >= INT64_C(1) << DELAYED_LEVELS || key.size == 0 ||
         key.size >= DELAYED_KEY_SIZE - PREFIX_SIZE)
         return false;
-    for (unsigned i = 0; i < DELAYED_LEVELS; i++) {
+    for (size_t i = 0; i < DELAYED_LEVELS; i++) {
         ret[2 * i] = seconds >> (DELAYED_LEVELS - 1 - i) & 1 ? '1' : '0';
         ret[2 * i + 1] = '.';
     }
@@ -201,7 +201,7 @@ struct text delayed_original(struct text key)
 {
     if (key.size <= PREFIX_SIZE)
         return key;
-    for (unsigned i = 0; i < DELAYED_LEVELS; i++)
+    for (size_t i = 0; i < DELAYED_LEVELS; i++)
         if ((key.data[2 * i] != '0' && key.data[2 * i] != '1') || key.data[2 * i + 1] != '.')
             return key;
     return (struct text){key.data + PREFIX_SIZE, key.size - PREFIX_SIZE};

@@ -284,6 +284,15 @@ static void put_chord(msgpack_packer *packer, const struct note *note)
     put_string(packer, "event", "chord");
 }
 
+static void put_signum(msgpack_packer *packer, int signum)
+{
+    pack_string(packer, "signum");
+    if (signum > 0)
+        msgpack_pack_int(packer, signum);
+    else
+        msgpack_pack_nil(packer);
+}
+
 static void put_failure(msgpack_packer *packer, const struct failure *failure)
 {
     pack_string(packer, "record");
@@ -295,8 +304,8 @@ static void put_failure(msgpack_packer *packer, const struct failure *failure)
     } else if (strcmp(failure->event, "revoked") == 0) {
         msgpack_pack_map(packer, 5);
         put_string(packer, "reason", failure->message);
-        put_bool(packer, "terminated", false);
-        put_nil(packer, "signum");
+        put_bool(packer, "terminated", failure->signum > 0);
+        put_signum(packer, failure->signum);
         put_bool(packer, "expired", strcmp(failure->message, "expired") == 0);
     } else {
         msgpack_pack_map(packer, 1);

@@ -11,6 +11,7 @@
 #include "worker/consumer/loss.h"
 #include "worker/consumer/origin.h"
 #include "worker/consumer/republish.h"
+#include "worker/consumer/revoking.h"
 #include "worker/log/log.h"
 
 static double seconds_left(const struct request *request)
@@ -33,8 +34,10 @@ static bool is_lasting(const struct broker_queue *queue)
 static const struct delay_rung *rung_of(const struct request *request)
 {
     const struct consumer *consumer = request->consumer;
+    char stamp[REVOKING_STAMP_SIZE];
     if (consumer->config.eta_hold <= 0 || consumer->parking_refused || !request->message.has_eta ||
-        is_expired(request) || !is_lasting(request->delivery->queue))
+        is_expired(request) || revoking_has(request, stamp) ||
+        !is_lasting(request->delivery->queue))
         return NULL;
     double left = seconds_left(request);
     return left > consumer->config.eta_hold ? delay_find(&consumer->delay, left) : NULL;

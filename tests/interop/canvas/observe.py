@@ -61,11 +61,11 @@ def _arguments(text: str) -> str:
 
 
 class Labels:
-    """Ids and what they name: a task with its arguments, or a group with its members."""
+    """Ids and what they name: a task with its arguments, or a group."""
 
     def __init__(self, messages: list[Message]) -> None:
         self._tasks: dict[str, str] = {}
-        self._members: dict[str, set[str]] = defaultdict(set)
+        self._groups: set[str] = set()
         for one in messages:
             label = f"{one.headers['task']}({_arguments(one.headers['argsrepr'])})"
             self._learn(one.id, label, one.headers.get("group"))
@@ -77,15 +77,17 @@ class Labels:
                             options.get("group_id"))
 
     def _learn(self, task_id: str | None, label: str, group: str | None) -> None:
-        if task_id:
+        if task_id and label.startswith("celery.group"):
+            self._groups.add(task_id)
+        elif task_id and not label.startswith("celery.chord["):  # the id of header or body
             self._tasks.setdefault(task_id, label)
-        if task_id and group:
-            self._members[group].add(task_id)
+        if group:
+            self._groups.add(group)
 
     def of(self, one: str) -> str:
         """The name of an id."""
-        if one in self._members:
-            return f"<group of {len(self._members[one])}>"
+        if one in self._groups:
+            return "<a group>"
         return f"<{self._tasks[one]}>" if one in self._tasks else "<an id>"
 
     def clean(self, value: Any) -> Any:
@@ -154,7 +156,7 @@ class Observations:
         told = {name: one.headers.get(name) for name in HEADERS}
         for name in NEWER if self._old else ():
             del told[name]
-        if self._old and not one.embed.get("chord"):
+        if self._old:  # where groups are in a header, several members have one index
             del told["group_index"]
         told |= {name: one.properties.get(name) for name in PROPERTIES}
         told["stamped_headers"] = sorted(told.get("stamped_headers") or [])
@@ -179,8 +181,7 @@ class Observations:
     def _root(self, one: Message) -> str | None:
         """Which part of a chord was the last is by chance, and so is the root of what follows."""
         root: str | None = one.headers["root_id"]
-        follows = root != one.id and one.id not in self._parts
-        return "<of a part>" if follows and root in self._roots else root
+        return "<of a part>" if root != one.id and root in self._roots else root
 
     def _parent(self, parent: str | None) -> str | None:
         return "<a part>" if parent in self._parts else parent

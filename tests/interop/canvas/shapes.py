@@ -168,7 +168,8 @@ CHORDS = {
     "chord of groups": lambda: chord(
         [group(one.add.s(1, 1), two.add.s(2, 2)), group(one.add.s(3, 3))])(two.echo.s()),
     "chord of a chain that ends with a group": lambda: chord(
-        [one.add.s(1, 1) | group(two.add.s(1), one.add.s(2)), two.add.s(4, 4)])(one.echo.s()),
+        [one.add.s(1, 1) | group(one.slow.si(0.4, 3), two.slow.si(0.9, 4)), two.add.s(4, 4)])(
+            one.echo.s()),
     "chord of chords": lambda: chord(
         [chord([one.add.s(1, 1), two.add.s(2, 2)], one.total.s()),
          chord([two.add.s(3, 3), one.add.s(4, 4)], two.total.s())])(one.total.s()),
@@ -319,7 +320,7 @@ REPLACEMENTS = {
     "replace by a chain in a chord": lambda: chord(
         [_replaced(two.add.s(3, 4) | one.add.s(5)), last])(two.total.s()),
     "replace by a group in a chord": lambda: chord(
-        [_replaced(group(two.add.s(3, 4), one.add.s(5, 5))), one.slow.si(0.8, 7)])(one.echo.s()),
+        [_replaced(group(two.add.s(3, 4), one.add.s(2, 5))), one.slow.si(0.8, 7)])(one.echo.s()),
     "replace by a failure in a chord": lambda: chord(
         [_replaced(two.fail.s()), last])(two.total.s()),
     "replace a chord's body": lambda: chord(

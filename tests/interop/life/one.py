@@ -133,9 +133,7 @@ class One:
                                 **options)
         yield
 
-    def limit(self, name: str, rate: str | None, look: bool = False) -> Iterator[None]:
-        """Change a rate limit, after a look if asked for; the worker has heard it."""
-        if look:
-            self.look()
-        self.app.control.rate_limit(name, rate or "0", reply=True, timeout=REPLY_SECONDS, limit=1)
+    def limit(self, name: str, rate: str) -> Iterator[None]:
+        """Change a rate limit; the worker has heard it."""
+        self.app.control.rate_limit(name, rate, reply=True, timeout=REPLY_SECONDS, limit=1)
         yield

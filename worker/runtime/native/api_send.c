@@ -87,12 +87,19 @@ static bool put_strings(struct celeriac_task *task, const struct celeriac_call_o
 }
 
 /* `size` is what the library's header knows of them. */
-static bool make_options(struct celeriac_task *task, const struct celeriac_call_options *given,
-                         size_t size, msgpack_object *ret)
+static struct celeriac_call_options options_of(const struct celeriac_call_options *given,
+                                               size_t size)
 {
     struct celeriac_call_options options = {.queue = NULL};
     if (given != NULL)
         memcpy(&options, given, size < sizeof(options) ? size : sizeof(options));
+    return options;
+}
+
+static bool make_options(struct celeriac_task *task, const struct celeriac_call_options *given,
+                         size_t size, msgpack_object *ret)
+{
+    const struct celeriac_call_options options = options_of(given, size);
     if (!value_map(task->zone, OPTIONS_MAX, ret))
         return out_of_memory(task) != NULL;
     if (!put_strings(task, &options, ret))
@@ -141,7 +148,8 @@ const struct celeriac_value *celeriac_signature_sized(struct celeriac_task *task
                                                       const struct celeriac_call_options *options,
                                                       size_t options_size)
 {
-    struct subtask subtask = {.kind = SUBTASK_PLAIN};
+    struct subtask subtask = {.kind = SUBTASK_PLAIN,
+                              .immutable = options_of(options, options_size).immutable};
     msgpack_object holder;
     if (!value_map(task->zone, 1, &holder))
         return out_of_memory(task);

@@ -208,9 +208,9 @@ static bool carry_rest(struct canvas *canvas, const struct steps *steps, msgpack
 bool canvas_send_chain(struct canvas *canvas, const struct subtask *subtask,
                        const struct canvas_call *call, msgpack_object *ret)
 {
-    /* What concerns the last step or the links, not the first one. */
+    /* What concerns the last step or the links, not the first one, whose parent is who sends it. */
     static const char *const others[] = {"task_id", "group_id",   "group_index", "chord",
-                                         "link",    "link_error", NULL};
+                                         "link",    "link_error", "parent_id",   NULL};
     const msgpack_object none = {.type = MSGPACK_OBJECT_ARRAY};
     msgpack_object options, args, links, errbacks, first;
     struct steps steps = {.list = {.count = 0}};

@@ -64,6 +64,9 @@ static struct result_extended extended_of(const struct document *document)
                                     .queue = request_delivery(request, "routing_key"),
                                     .args = &document->body->args,
                                     .kwargs = &document->body->kwargs,
+                                    .stamped_headers =
+                                        value_get(request->headers, "stamped_headers"),
+                                    .stamps = value_get(request->headers, "stamps"),
                                     .retries = request_retries(request)};
 }
 

@@ -136,6 +136,7 @@ static void judge(struct run *run, const struct celeriac_task *task)
     outcome->failure = task->failure;
     outcome->countdown = task->countdown;
     outcome->requeue = task->requeue;
+    outcome->part = task->awaited;
     if (task->verdict == TASK_RUNS && task->failure.raised)
         outcome->state = OUTCOME_FAILURE;
     /* What cannot be sent again has failed. */
@@ -270,8 +271,10 @@ static void end(struct run *run)
 
 static void write_record(struct run *run)
 {
-    const struct record record = {
-        .request = &run->request, .body = &run->body, .canvas = &run->canvas};
+    const struct record record = {.request = &run->request,
+                                  .body = &run->body,
+                                  .canvas = &run->canvas,
+                                  .packed_body = {run->packed_body.data, run->packed_body.size}};
     /* What cannot be opened is followed by nothing. */
     (void)body_open(&run->request, run->packed_body, &run->job->plain, &run->job->zone, &run->body,
                     &run->reason);
