@@ -62,8 +62,6 @@ struct broker_queue {
     bool no_ack; /* consumed outside the window and never settled (tag 0): remote control, events */
     bool declare_only; /* not consumed: a place to park messages; declared before anything is
                           published */
-    bool lazy; /* with declare_only and a `exchange`: declared before the first message that a
-                  connection publishes there; a refusal is that message's failure only */
 };
 
 /* An exchange to declare before anything is published (celeryev, the reply exchange), bound to
@@ -180,6 +178,9 @@ struct broker_message {
     const msgpack_object *headers; /* map, or NULL: an empty table */
     struct bytes body;
     bool mandatory; /* unroutable is a failure; else it counts as confirmed, as AMQP has it */
+    /* A queue that is declared before the first message that a connection publishes with it, or
+     * NULL; a refusal is those messages' failure only. Borrowed for the broker's life. */
+    const struct broker_queue *place;
 };
 
 /* Called once, from the loop. `error` is NULL once the server has confirmed the message, else words

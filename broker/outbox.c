@@ -156,6 +156,7 @@ static int copy_message(struct outbox *outbox, struct outgoing *outgoing,
         message->priority > UINT8_MAX)
         return BROKER_EINVALID;
     outgoing->mandatory = message->mandatory;
+    outgoing->place = message->place;
     outgoing->size =
         FRAMES_OVERHEAD + message->exchange.size + message->routing_key.size + message->body.size;
     properties->_flags = AMQP_BASIC_DELIVERY_MODE_FLAG;

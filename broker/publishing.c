@@ -71,13 +71,27 @@ static bool finish_message(struct publishing *publishing)
     return true;
 }
 
-/* True while the place where the message is to go must be declared first. */
-static bool awaits_exchange(struct publishing *publishing, const struct outgoing *outgoing)
+/* The message's place is declared first, and nothing else is sent meanwhile. */
+static enum topology_place find_place(struct publishing *publishing,
+                                      const struct outgoing *outgoing)
 {
-    if (!topology_want_exchange(&publishing->side.topology, outgoing->exchange))
-        return false;
-    side_declare_again(&publishing->side);
-    return true;
+    if (!outgoing->place)
+        return TOPOLOGY_PLACE_THERE;
+    enum topology_place found = topology_want_place(&publishing->side.topology, outgoing->place);
+    if (found == TOPOLOGY_PLACE_WANTED)
+        side_declare_again(&publishing->side);
+    return found;
+}
+
+/* One that can never be sent on this connection: in words, or NULL. */
+static const char *hindrance(const struct publishing *publishing, const struct outgoing *outgoing,
+                             enum topology_place place)
+{
+    if (place == TOPOLOGY_PLACE_REFUSED)
+        return "its queue cannot be declared";
+    if (outgoing->size - outgoing->body.len > link_frame_max(publishing->side.link))
+        return "its headers are larger than a frame of this server";
+    return NULL;
 }
 
 /* Sends the next message or the rest of one; false when nothing more can be sent now. */
@@ -89,11 +103,13 @@ static bool send_one(struct publishing *publishing)
         return finish_message(publishing);
     if (!outgoing || (publishing->careful > 0 && outbox->unconfirmed.count > 0))
         return false;
-    if (outgoing->size - outgoing->body.len > link_frame_max(publishing->side.link)) {
-        outbox_drop(outbox, "its headers are larger than a frame of this server");
+    enum topology_place place = find_place(publishing, outgoing);
+    const char *why_not = hindrance(publishing, outgoing, place);
+    if (why_not) {
+        outbox_drop(outbox, why_not);
         return true;
     }
-    if (awaits_exchange(publishing, outgoing) || !start_message(publishing, outgoing))
+    if (place == TOPOLOGY_PLACE_WANTED || !start_message(publishing, outgoing))
         return false;
     if (publishing->careful > 0)
         publishing->careful--;
@@ -214,7 +230,7 @@ static void on_frame(struct broker *broker, const amqp_frame_t *frame)
 static void on_declared(struct broker *broker)
 {
     if (broker->publishing.side.state != SIDE_DECLARING)
-        return; /* a lazy queue */
+        return; /* a message's place */
     broker->publishing.ready = true;
     side_up(&broker->publishing.side);
 }
@@ -259,8 +275,7 @@ bool publishing_init(struct broker *broker)
     for (size_t i = 0; i < config->queue_count; i++)
         if (config->queues[i].declare_only)
             topology_add(&publishing->side.topology,
-                         (struct topology_item){.queue = &config->queues[i],
-                                                .lazy = config->queues[i].lazy});
+                         (struct topology_item){.queue = &config->queues[i]});
     return true;
 }
 

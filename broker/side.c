@@ -210,9 +210,9 @@ static void on_refusal(struct side *side, const amqp_method_t *method)
     int code = words_code(method);
     words_of_close(method, said);
     topology_describe(&side->topology, code, said, text, sizeof(text));
-    bool lazy = topology_refused(&side->topology, side->link);
+    bool place = topology_refused(&side->topology, side->link);
     side_answered(side);
-    if (lazy) {
+    if (place) {
         broker_notice(side->broker, BROKER_WARNING, "%s", text);
         follow(side, topology_advance(&side->topology, side->link));
     } else if (side->state == SIDE_DECLARING && code != AMQP_RESOURCE_LOCKED) {

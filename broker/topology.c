@@ -189,7 +189,10 @@ static const struct {
 
 bool topology_init(struct topology *topology, size_t room)
 {
-    *topology = (struct topology){.items = calloc(room + 1, sizeof(struct topology_item))};
+    *topology = (struct topology){
+        .items = calloc(room + 1, sizeof(struct topology_item)),
+        .room = room + 1,
+    };
     return topology->items != NULL;
 }
 
@@ -208,8 +211,9 @@ struct topology_item *topology_add(struct topology *topology, struct topology_it
 void topology_reset(struct topology *topology)
 {
     for (size_t i = 0; i < topology->count; i++) {
-        topology->items[i].wanted = !topology->items[i].lazy;
-        topology->items[i].tried = false;
+        struct topology_item *item = &topology->items[i];
+        item->wanted = !item->place;
+        item->tried = item->refused = false;
     }
     topology->current = 0;
     topology->step = TOPOLOGY_IDLE;
@@ -231,24 +235,40 @@ void topology_want_queue(struct topology *topology, const struct broker_queue *q
             topology->items[i].wanted = true;
 }
 
-static bool is_of(const struct topology_item *item, amqp_bytes_t exchange)
+static struct topology_item *find_place(const struct topology *topology,
+                                        const struct broker_queue *queue)
 {
-    const char *name = item->queue->exchange;
-    return strlen(name) == exchange.len && memcmp(name, exchange.bytes, exchange.len) == 0;
+    for (size_t i = 0; i < topology->count; i++)
+        if (topology->items[i].place && topology->items[i].queue == queue)
+            return &topology->items[i];
+    return NULL;
 }
 
-bool topology_want_exchange(struct topology *topology, amqp_bytes_t exchange)
+/* NULL: out of memory. */
+static struct topology_item *add_place(struct topology *topology, const struct broker_queue *queue)
 {
-    if (exchange.len == 0)
-        return false;
-    for (size_t i = 0; i < topology->count; i++) {
-        struct topology_item *item = &topology->items[i];
-        if (item->lazy && !item->tried && is_of(item, exchange)) {
-            item->wanted = true;
-            return true;
-        }
+    if (topology->count == topology->room) {
+        size_t room = topology->room * 2;
+        struct topology_item *items = reallocarray(topology->items, room, sizeof(*items));
+        if (!items)
+            return NULL;
+        topology->items = items;
+        topology->room = room;
     }
-    return false;
+    return topology_add(topology, (struct topology_item){.queue = queue, .place = true});
+}
+
+enum topology_place topology_want_place(struct topology *topology, const struct broker_queue *queue)
+{
+    struct topology_item *item = find_place(topology, queue);
+    if (!item)
+        item = add_place(topology, queue);
+    if (!item || item->refused)
+        return TOPOLOGY_PLACE_REFUSED;
+    if (item->tried)
+        return TOPOLOGY_PLACE_THERE;
+    item->wanted = true;
+    return TOPOLOGY_PLACE_WANTED;
 }
 
 static bool find_wanted(struct topology *topology)
@@ -327,11 +347,11 @@ bool topology_refused(struct topology *topology, struct link *link)
     link_send_method(link, TOPOLOGY_CHANNEL, AMQP_CHANNEL_CLOSE_OK_METHOD, &ok);
     topology->channel_open = false;
     topology->step = TOPOLOGY_IDLE;
-    if (item->lazy) {
+    if (item->place) {
         item->wanted = false;
-        item->tried = true;
+        item->tried = item->refused = true;
     }
-    return item->lazy;
+    return item->place;
 }
 
 static const struct {

@@ -27,13 +27,14 @@ struct topology_item {
     const struct broker_queue *queue;
     bool wanted; /* to be declared */
     bool purge;  /* to be emptied after that, once */
-    bool lazy;   /* not wanted until topology_want_exchange asks for it */
-    bool tried;  /* declared on this link, or refused */
+    bool place;  /* not wanted until topology_want_place asks for it */
+    bool tried;  /* likewise: declared on this link, or refused */
+    bool refused;
 };
 
 struct topology {
     struct topology_item *items; /* owned */
-    size_t count, current;
+    size_t count, room, current;
     enum topology_step step; /* whose answer is awaited */
     size_t round;            /* of that step: for which of the item's bindings */
     bool channel_open;
@@ -47,9 +48,14 @@ struct topology_item *topology_add(struct topology *topology, struct topology_it
 void topology_reset(struct topology *topology);
 bool topology_wants(const struct topology *topology);
 void topology_want_queue(struct topology *topology, const struct broker_queue *queue);
-/* A message is to go to the exchange: true if a lazy queue of it must be declared first, which is
- * wanted from now on. */
-bool topology_want_exchange(struct topology *topology, amqp_bytes_t exchange);
+enum topology_place {
+    TOPOLOGY_PLACE_THERE,
+    TOPOLOGY_PLACE_WANTED,  /* it must be declared first: advance */
+    TOPOLOGY_PLACE_REFUSED, /* on this link; or out of memory */
+};
+/* A message is to go to a queue of its own that may not have been declared yet. */
+enum topology_place topology_want_place(struct topology *topology,
+                                        const struct broker_queue *queue);
 
 enum topology_progress {
     TOPOLOGY_COMPLETE = 0, /* nothing is left to declare */
@@ -63,7 +69,7 @@ bool topology_answered(const struct topology *topology, amqp_method_number_t id)
 /* After the awaited answer: sends the next step. */
 MUST_CHECK enum topology_progress topology_continue(struct topology *topology, struct link *link);
 /* The server closed the channel: the current item stays wanted. Answers the close. True if the item
- * is a lazy one, which is not wanted any more. */
+ * is a message's place, which is not wanted any more. */
 bool topology_refused(struct topology *topology, struct link *link);
 /* A sentence about the current item and what the server said of it; with advice where there is
  * some. */

@@ -123,7 +123,6 @@ static void on_up(void *context, uint64_t epoch)
 {
     struct consumer *consumer = context;
     (void)epoch;
-    consumer->parking_refused = false;
     log_info("%s ready.", consumer->config.nodename);
     if (!consumer->greeted)
         appsignal_send(consumer, APPSIGNAL_WORKER_READY, NULL);
@@ -271,7 +270,7 @@ void consumer_free(struct consumer *consumer)
     pool_free(consumer->pool);
     backend_close(consumer->backend);
     broker_free(consumer->broker);
-    free(consumer->queues);
+    delay_done(&consumer->delay);
     registry_done(&consumer->registry);
     free(consumer);
 }
@@ -286,16 +285,6 @@ static bool open_broker(struct consumer *consumer, const struct broker_config *c
 {
     struct broker_config own = *config;
     own.prefetch = consumer->sent_prefetch;
-    if (consumer->config.eta_hold > 0) {
-        own.queues = consumer->queues =
-            reallocarray(NULL, config->queue_count + DELAY_RUNGS, sizeof(struct broker_queue));
-        own.queue_count = config->queue_count + DELAY_RUNGS;
-        if (consumer->queues == NULL)
-            return false;
-        memcpy(consumer->queues, config->queues, config->queue_count * sizeof(*config->queues));
-        delay_init(&consumer->delay, consumer->config.eta_hold);
-        delay_queues(&consumer->delay, consumer->queues + config->queue_count);
-    }
     consumer->broker = broker_new(consumer->loop, &own, &broker_handler, consumer);
     return consumer->broker != NULL;
 }
@@ -310,7 +299,7 @@ int consumer_connect(struct consumer *consumer, const struct consumer_config *co
     consumer->config = *config;
     prefetch_init(&consumer->prefetch, config->concurrency,
                   config->concurrency * config->prefetch_multiplier, config->prefetch_automatic,
-                  config->worker_eta_task_limit);
+                  config->worker_eta_task_limit, config->eta_hold > 0);
     consumer->sent_prefetch = prefetch_window(&consumer->prefetch, &(struct prefetch_hand){0});
     if (!open_broker(consumer, broker))
         return -ENOMEM;

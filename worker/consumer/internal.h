@@ -56,9 +56,7 @@ struct consumer {
     struct eta_heap waiting;
     struct prefetch prefetch;
     struct delay delay;
-    struct broker_queue *queues; /* owned: the broker's, with the delay queues */
-    size_t parking;              /* requests on their way to a delay queue */
-    bool parking_refused;        /* by the broker, over this connection */
+    size_t parking; /* requests on their way to a delay queue */
     uv_timer_t eta_timer, stop_timer, window_timer;
     unsigned open_handles;
 

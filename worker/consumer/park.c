@@ -5,6 +5,7 @@
 
 #include "worker/consumer/park.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "worker/consumer/internal.h"
@@ -12,7 +13,28 @@
 #include "worker/consumer/republish.h"
 #include "worker/log/log.h"
 
+enum { COUNT_MAX = 1000000, REFUSAL_US = 60 * 1000000 };
+
 /* ---- back ---- */
+
+/* What a message is to its receiver, and does not keep on the way. */
+static const struct {
+    const char *key;
+    size_t offset;
+} kept[] = {
+    {"exchange", offsetof(struct broker_delivery, exchange)},
+    {"routing_key", offsetof(struct broker_delivery, routing_key)},
+    {"expiration", offsetof(struct broker_delivery, expiration)},
+    {"message_id", offsetof(struct broker_delivery, message_id)},
+    {"type", offsetof(struct broker_delivery, type)},
+    {"user_id", offsetof(struct broker_delivery, user_id)},
+    {"app_id", offsetof(struct broker_delivery, app_id)},
+};
+
+static struct text *kept_text(struct broker_delivery *delivery, size_t index)
+{
+    return (struct text *)(void *)((char *)delivery + kept[index].offset);
+}
 
 static struct text copied(msgpack_zone *zone, const msgpack_object *map, const char *key)
 {
@@ -36,11 +58,10 @@ bool park_restore(struct request *request)
         value_map_put(&headers, LOSS_HEADER, value_int(loss_count(&delivery->headers)));
     request->parked = *parked;
     value_as_int(value_get(parked, "count"), &count);
-    request->parks = count;
+    request->parks = count > 0 && count < COUNT_MAX ? count : 0;
     value_as_bool(value_get(parked, "redelivered"), &request->was_redelivered);
-    delivery->exchange = copied(delivery->zone, parked, "exchange");
-    delivery->routing_key = copied(delivery->zone, parked, "routing_key");
-    delivery->expiration = copied(delivery->zone, parked, "expiration");
+    for (size_t i = 0; i < ARRAY_LEN(kept); i++)
+        *kept_text(delivery, i) = copied(delivery->zone, parked, kept[i].key);
     delivery->headers = headers.via.map.size > 0 ? headers : value_nil();
     return true;
 }
@@ -64,14 +85,38 @@ static bool is_lasting(const struct broker_queue *queue)
     return queue->durable && !queue->auto_delete && !queue->exclusive && !queue->no_ack;
 }
 
-static const struct delay_rung *rung_of(const struct request *request)
+/* So many are held that others must go to the broker, although they are due soon. */
+static bool is_crowded(const struct consumer *consumer)
 {
-    const struct consumer *consumer = request->consumer;
-    if (consumer->config.eta_hold <= 0 || consumer->parking_refused || !request->message.has_eta ||
-        is_expired(request) || !is_lasting(request->delivery->queue))
+    const struct eta_heap *waiting = &consumer->waiting;
+    return waiting->count >= PARK_CROWD || waiting->count >= consumer->prefetch.eta_limit ||
+           waiting->weight >= PARK_CROWD_BYTES;
+}
+
+/* NULL: it stays. */
+static struct delay_place *place_of(const struct request *request)
+{
+    struct consumer *consumer = request->consumer;
+    const struct broker_delivery *delivery = request->delivery;
+    if (consumer->config.eta_hold <= 0 || !request->message.has_eta || is_expired(request) ||
+        !is_lasting(delivery->queue))
         return NULL;
     double left = seconds_left(request);
-    return left > consumer->config.eta_hold ? delay_find(&consumer->delay, left) : NULL;
+    unsigned stay = delay_stay(left);
+    if (stay == 0 || (left <= consumer->config.eta_hold && !is_crowded(consumer)))
+        return NULL;
+    struct delay_place *place =
+        delay_place(&consumer->delay, delivery->queue, delivery->priority, stay);
+    return place == NULL || place->refused_until > consumer_now() ? NULL : place;
+}
+
+static void note_refusal(struct delay_place *place, const char *error)
+{
+    if (place->refused_until <= consumer_now())
+        log_warning("consumer: Tasks that are due later than worker_eta_hold are held here: the "
+                    "broker did not take one for its delay queue '%s' (%s)",
+                    place->name, error);
+    place->refused_until = consumer_now() + REFUSAL_US;
 }
 
 static void on_parked(void *context, const char *error)
@@ -84,11 +129,7 @@ static void on_parked(void *context, const char *error)
     } else if (request->orphan || consumer->state != CONSUMER_RUNNING) {
         finish_close(request, BROKER_NACK_REQUEUE);
     } else {
-        if (!consumer->parking_refused)
-            log_warning("consumer: Tasks that are due later than worker_eta_hold are held here: "
-                        "the broker did not take one for its delay queue (%s)",
-                        error);
-        consumer->parking_refused = true;
+        note_refusal(request->place, error);
         intake_keep(request);
     }
     consumer_adjust(consumer);
@@ -96,20 +137,19 @@ static void on_parked(void *context, const char *error)
 
 static bool describe(const struct request *request, msgpack_object *ret)
 {
-    const struct broker_delivery *delivery = request->delivery;
-    if (!value_map(delivery->zone, 5, ret))
+    struct broker_delivery *delivery = request->delivery;
+    if (!value_map(delivery->zone, 2 + ARRAY_LEN(kept), ret))
         return false;
     value_map_put(ret, "count", value_int(request->parks + 1));
-    value_map_put(ret, "exchange", value_text(delivery->exchange));
-    value_map_put(ret, "routing_key", value_text(delivery->routing_key));
-    if (delivery->expiration.data != NULL)
-        value_map_put(ret, "expiration", value_text(delivery->expiration));
+    for (size_t i = 0; i < ARRAY_LEN(kept); i++)
+        if (kept_text(delivery, i)->data != NULL)
+            value_map_put(ret, kept[i].key, value_text(*kept_text(delivery, i)));
     value_map_put(ret, "redelivered",
                   value_bool(delivery->redelivered || request->was_redelivered));
     return true;
 }
 
-static int publish(struct request *request, const struct delay_rung *rung)
+static int publish(struct request *request, const struct delay_place *place)
 {
     msgpack_object parked, headers;
     if (!describe(request, &parked) || !republish_headers(request, 2, &headers))
@@ -118,19 +158,21 @@ static int publish(struct request *request, const struct delay_rung *rung)
         value_map_put(&headers, LOSS_HEADER, value_int(request->losses));
     value_map_put(&headers, PARK_HEADER, parked);
     struct broker_message copy = republish_message(request, &headers);
-    copy.exchange = (struct text){rung->name, strlen(rung->name)};
+    copy.routing_key = (struct text){place->name, strlen(place->name)};
+    copy.place = &place->queue;
     copy.expiration = (struct text){NULL, 0};
     return broker_publish(request->consumer->broker, &copy, on_parked, request);
 }
 
 bool park_take(struct request *request)
 {
-    const struct delay_rung *rung = rung_of(request);
-    if (rung == NULL || publish(request, rung) != 0)
+    struct delay_place *place = place_of(request);
+    if (place == NULL || publish(request, place) != 0)
         return false;
     log_line(request->parks == 0 ? LOG_INFO : LOG_DEBUG,
              "Task %s is due in %.0f seconds: parked at the broker for %u", request_label(request),
-             seconds_left(request), rung->seconds);
+             seconds_left(request), place->seconds);
+    request->place = place;
     request->consumer->parking++;
     request_set_state(request, REQUEST_PARKING);
     prefetch_arrived(&request->consumer->prefetch, true);

@@ -3,11 +3,15 @@
 #define CELERIAC_CONSUMER_PARK_H
 
 /* Messages that are due later than worker_eta_hold do not wait here: a copy goes to a delay queue
- * (delay.h), which gives it back to the queue it came from; then the original is acknowledged. */
+ * (delay.h), which gives it back to the queue it came from; then the original is acknowledged. So
+ * do those that are due in two seconds or later while too many wait here already, so that neither
+ * memory nor AMQP's window of 65,535 ends. */
 
 #include <stdbool.h>
 
 #include "worker/consumer/request.h"
+
+enum { PARK_CROWD = 32768, PARK_CROWD_BYTES = 128 * 1024 * 1024 };
 
 /* The header of such a copy: a map of what the message was when its sender sent it, which the way
  * through a delay queue does not keep. No task sees it. */
