@@ -186,6 +186,7 @@ def test_what_waits_for_a_deleted_queue_waits_alone(worker: Callable[..., BaseWo
     first = worker(*HOLD, "-Q", "gone,celery")
     for _ in range(100):
         far(amqp, 3.5, queue="gone")
+    first.wait_log("parked at the broker for 2")
     wait_until(lambda: amqp.counts(place(2, queue="gone"))[0] == 100, 5, "parked messages")
     assert first.stop() == 0
     amqp.channel.queue_delete("gone")
