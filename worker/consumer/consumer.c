@@ -30,11 +30,11 @@ static void adjust_prefetch(struct consumer *consumer)
         !uv_is_active((uv_handle_t *)&consumer->window_timer))
         uv_timer_start(&consumer->window_timer, on_window_timer, PREFETCH_LOOK_MS,
                        PREFETCH_LOOK_MS);
-    if (prefetch == consumer->sent_prefetch)
+    if (prefetch == consumer->sent_prefetch && hand.held == consumer->sent_held)
         return;
     consumer->sent_prefetch = prefetch;
-    broker_set_prefetch(consumer->broker, prefetch,
-                        (uint32_t)(hand.held < prefetch ? hand.held : prefetch));
+    consumer->sent_held = hand.held;
+    broker_set_prefetch(consumer->broker, prefetch, (uint32_t)hand.held);
 }
 
 static void on_window_timer(uv_timer_t *timer)

@@ -62,6 +62,7 @@ struct consumer {
 
     bool greeted; /* the app has been told that we are ready */
     uint32_t sent_prefetch;
+    size_t sent_held;
     char label[512]; /* of request_label */
 };
 
