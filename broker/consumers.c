@@ -97,11 +97,11 @@ static bool is_settled(const struct broker *broker, size_t index)
            !broker->config.queues[index].no_ack;
 }
 
-static void send_cancel(struct broker *broker, size_t index)
+static void send_cancel(struct broker *broker, size_t index, bool answered)
 {
     char tag[TAG_SIZE];
     tag_of(broker, index, tag);
-    amqp_basic_cancel_t method = {.consumer_tag = amqp_cstring_bytes(tag), .nowait = 1};
+    amqp_basic_cancel_t method = {.consumer_tag = amqp_cstring_bytes(tag), .nowait = !answered};
     link_send_method(broker->consuming.side.link, channel_of(broker, index),
                      AMQP_BASIC_CANCEL_METHOD, &method);
 }
@@ -117,55 +117,95 @@ static bool wants_renewal(const struct broker *broker)
     return (own != consuming->own && (raises || in_time)) || (own != 0 && taken > own / 2);
 }
 
-/* A new tag, as RabbitMQ 3.10 closes the channel when a quorum queue's consumer comes back under
- * the old one while it has messages in hand. */
-static void make_anew(struct broker *broker, struct lane *lane)
+static void ask_all(struct broker *broker, enum consumer_state state)
 {
-    struct consuming *consuming = &broker->consuming;
-    for (size_t i = 0; i < broker->config.queue_count; i++)
-        if (is_settled(broker, i))
-            send_cancel(broker, i);
-    consuming->lanes.current = lane;
-    consuming->generation++;
     consumers_note_window(broker);
     settling_send_prefetch(broker);
+    broker->consuming.generation++;
     for (size_t i = 0; i < broker->config.queue_count; i++)
-        if (is_settled(broker, i) && !consumers_ask(broker, i))
+        if (broker->consuming.consumers[i] == state && !broker->config.queues[i].no_ack &&
+            !consumers_ask(broker, i))
             return;
     if (consumers_asked(broker))
-        side_expect_answer(&consuming->side);
+        side_expect_answer(&broker->consuming.side);
 }
 
-static void move(struct broker *broker)
+/* A new tag, as RabbitMQ 3.10 closes the channel when a quorum queue's consumer comes back under
+ * the old one while it has messages in hand. */
+static void renew(struct broker *broker)
+{
+    for (size_t i = 0; i < broker->config.queue_count; i++)
+        if (is_settled(broker, i))
+            send_cancel(broker, i, false);
+    ask_all(broker, CONSUMER_ACTIVE);
+}
+
+static bool somebody_leaves(const struct broker *broker)
+{
+    for (size_t i = 0; i < broker->config.queue_count; i++)
+        if (broker->consuming.consumers[i] == CONSUMER_LEAVING)
+            return true;
+    return false;
+}
+
+static void arrive(struct broker *broker)
 {
     struct consuming *consuming = &broker->consuming;
-    struct lane *lane = lanes_next(&consuming->lanes);
-    amqp_channel_open_t method = {.out_of_band = amqp_empty_bytes};
-    if (!lane)
+    if (!consuming->moving->open || somebody_leaves(broker))
         return;
-    if (lane->open) {
-        make_anew(broker, lane);
-        return;
-    }
-    consuming->opening = lane;
-    link_send_method(consuming->side.link, lane->channel, AMQP_CHANNEL_OPEN_METHOD, &method);
-    side_expect_answer(&consuming->side);
+    side_answered(&consuming->side);
+    consuming->lanes.current = consuming->moving;
+    consuming->moving = NULL;
+    if (!consuming->cancelled)
+        ask_all(broker, CONSUMER_LEFT);
+    /* A queue may have been deleted in the meantime. */
+    if (!consumers_asked(broker) && topology_wants(&consuming->side.topology))
+        side_declare_again(&consuming->side);
 }
 
 void consumers_on_open(struct broker *broker, amqp_channel_t channel)
 {
-    struct consuming *consuming = &broker->consuming;
-    struct lane *lane = consuming->opening;
+    struct lane *lane = broker->consuming.moving;
     if (!lane || lane->channel != channel)
         return;
-    consuming->opening = NULL;
     lane->open = true;
-    side_answered(&consuming->side);
-    if (!consuming->cancelled)
-        make_anew(broker, lane);
-    /* A queue may have been deleted in the meantime. */
-    if (!consumers_asked(broker) && topology_wants(&consuming->side.topology))
-        side_declare_again(&consuming->side);
+    arrive(broker);
+}
+
+void consumers_on_left(struct broker *broker, amqp_bytes_t tag)
+{
+    size_t index = consumers_index(broker, tag);
+    if (!broker->consuming.moving || index == broker->config.queue_count)
+        return;
+    if (broker->consuming.consumers[index] == CONSUMER_LEAVING)
+        broker->consuming.consumers[index] = CONSUMER_LEFT;
+    arrive(broker);
+}
+
+/* The window of the next lane is what the others leave of it, so that all that was delivered there
+ * must have come. */
+static void move(struct broker *broker)
+{
+    struct consuming *consuming = &broker->consuming;
+    amqp_channel_open_t method = {.out_of_band = amqp_empty_bytes};
+    struct lane *lane = lanes_next(&consuming->lanes);
+    if (!lane)
+        return;
+    consuming->moving = lane;
+    for (size_t i = 0; i < broker->config.queue_count; i++)
+        if (is_settled(broker, i)) {
+            send_cancel(broker, i, true);
+            consuming->consumers[i] = CONSUMER_LEAVING;
+        }
+    if (!lane->open)
+        link_send_method(consuming->side.link, lane->channel, AMQP_CHANNEL_OPEN_METHOD, &method);
+    side_expect_answer(&consuming->side);
+}
+
+/* Nothing comes over any lane while the window is full; and none can have a window of 0. */
+static bool has_room(const struct consuming *consuming)
+{
+    return consuming->prefetch == 0 || lanes_unsettled(&consuming->lanes) < consuming->prefetch;
 }
 
 void consumers_follow(struct broker *broker)
@@ -175,10 +215,10 @@ void consumers_follow(struct broker *broker)
         consuming->own_lasting = consuming->lasting;
     if (consuming->cancelled || consuming->side.awaiting)
         return;
-    if (lanes_full(&consuming->lanes, consuming->lasting))
+    if (has_room(consuming) && lanes_full(&consuming->lanes, consuming->lasting))
         move(broker);
     else if (consuming->per_consumer && consuming->prefetch_dirty && wants_renewal(broker))
-        make_anew(broker, consuming->lanes.current);
+        renew(broker);
 }
 
 void consumers_cancel(struct broker *broker)
@@ -189,7 +229,7 @@ void consumers_cancel(struct broker *broker)
     consuming->cancelled = true;
     for (size_t i = 0; i < broker->config.queue_count; i++) {
         if (consuming->consumers[i] != CONSUMER_ABSENT)
-            send_cancel(broker, i);
+            send_cancel(broker, i, false);
     }
 }
 

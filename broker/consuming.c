@@ -203,14 +203,24 @@ static void on_open(struct broker *broker, amqp_channel_t channel, const amqp_me
     consumers_on_open(broker, channel);
 }
 
+static void on_cancel_ok(struct broker *broker, amqp_channel_t channel, const amqp_method_t *method)
+{
+    const amqp_basic_cancel_ok_t *ok = method->decoded;
+    (void)channel;
+    consumers_on_left(broker, ok->consumer_tag);
+}
+
 static void on_method(struct broker *broker, amqp_channel_t channel, const amqp_method_t *method)
 {
     static const struct {
         amqp_method_number_t id;
         void (*handle)(struct broker *broker, amqp_channel_t channel, const amqp_method_t *method);
     } handlers[] = {
-        {AMQP_BASIC_DELIVER_METHOD, on_deliver}, {AMQP_BASIC_CONSUME_OK_METHOD, on_consume_ok},
-        {AMQP_BASIC_CANCEL_METHOD, on_cancel},   {AMQP_CHANNEL_CLOSE_METHOD, on_channel_close},
+        {AMQP_BASIC_DELIVER_METHOD, on_deliver},
+        {AMQP_BASIC_CONSUME_OK_METHOD, on_consume_ok},
+        {AMQP_BASIC_CANCEL_METHOD, on_cancel},
+        {AMQP_BASIC_CANCEL_OK_METHOD, on_cancel_ok},
+        {AMQP_CHANNEL_CLOSE_METHOD, on_channel_close},
         {AMQP_CHANNEL_OPEN_OK_METHOD, on_open},
     };
     for (size_t i = 0; i < ARRAY_LEN(handlers); i++)
@@ -235,9 +245,9 @@ static void on_frame(struct broker *broker, const amqp_frame_t *frame)
 /* The server may allow a user fewer channels than it has said. */
 static void note_refused_channel(struct consuming *consuming, int code)
 {
-    if (consuming->opening && code == AMQP_NOT_ALLOWED)
-        lanes_limit(&consuming->lanes, consuming->opening->channel - 1U);
-    consuming->opening = NULL;
+    if (consuming->moving && code == AMQP_NOT_ALLOWED)
+        lanes_limit(&consuming->lanes, consuming->moving->channel - 1U);
+    consuming->moving = NULL;
 }
 
 static void on_down(struct broker *broker, int code)

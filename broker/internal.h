@@ -12,12 +12,18 @@
 
 enum { CHANNEL_MAIN = 1, CHANNEL_CONTROL = 3 };
 
-enum consumer_state { CONSUMER_ABSENT, CONSUMER_ASKED, CONSUMER_ACTIVE };
+enum consumer_state {
+    CONSUMER_ABSENT,
+    CONSUMER_ASKED,
+    CONSUMER_ACTIVE,
+    CONSUMER_LEAVING, /* its lane: the cancel is not answered */
+    CONSUMER_LEFT,    /* to be asked for on the next one */
+};
 
 struct consuming {
     struct side side;
     struct lanes lanes;
-    struct lane *opening; /* where the consumers will move; or NULL */
+    struct lane *moving; /* where the consumers are going; or NULL */
     struct delivery_store *store;
     struct assembly control;        /* what channel CONTROL is in the middle of */
     enum consumer_state *consumers; /* owned; one a queue */
@@ -80,8 +86,9 @@ void consumers_note_window(struct broker *broker);
 /* Makes consumers anew: on another lane, if this one is full, or because their window was fixed
  * when they were made. Later, if something stands in the way now. */
 void consumers_follow(struct broker *broker);
-/* The channel of another lane is open. */
+/* The channel of another lane is open; a consumer has left. */
 void consumers_on_open(struct broker *broker, amqp_channel_t channel);
+void consumers_on_left(struct broker *broker, amqp_bytes_t tag);
 /* Ends all of them for good. */
 void consumers_cancel(struct broker *broker);
 

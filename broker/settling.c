@@ -59,7 +59,7 @@ void settling_flush(struct broker *broker)
     if (consuming->side.state != SIDE_UP)
         return;
     consumers_follow(broker);
-    if (!consuming->per_consumer && own_window(consuming) != consuming->sent)
+    if (!consuming->per_consumer && !consuming->moving && own_window(consuming) != consuming->sent)
         settling_send_prefetch(broker);
     for (size_t i = 0; i < consuming->lanes.count; i++)
         flush_lane(consuming->side.link, consuming->lanes.all[i]);
