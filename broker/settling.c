@@ -35,7 +35,7 @@ static bool send_settlement(struct link *link, amqp_channel_t channel, const str
     amqp_basic_ack_t ack = {.delivery_tag = op->tag, .multiple = op->multiple};
     amqp_basic_reject_t reject = {.delivery_tag = op->tag,
                                   .requeue = op->verb == BROKER_REJECT_REQUEUE};
-    amqp_basic_nack_t nack = {.delivery_tag = op->tag, .requeue = 1};
+    amqp_basic_nack_t nack = {.delivery_tag = op->tag, .multiple = op->multiple, .requeue = 1};
     if (op->verb == BROKER_ACK)
         return link_send_method(link, channel, AMQP_BASIC_ACK_METHOD, &ack);
     if (op->verb == BROKER_NACK_REQUEUE)

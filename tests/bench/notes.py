@@ -22,6 +22,8 @@ from support.worker import Worker
 TASKS = ROOT / "build/bench/libbench_tasks.so"
 # A broker that reads nothing for a second costs us the connection: wait for it now and then.
 SENT_AHEAD = 1000
+# The queue of the benchmarks, and where its tasks are parked.
+QUEUES = ("bench", *(f"celeriac.delay.{2 ** power}p0.bench" for power in range(12)))
 LEAN = ("--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "WARNING")
 
 
@@ -110,6 +112,12 @@ class Sender:
                 time.sleep(left)
             self.send(kind, time.time())
         return count
+
+
+def clear(client: Client) -> None:
+    """Take what is left off the broker, which the next row shall have for itself."""
+    for queue in QUEUES:
+        client.channel.queue_delete(queue)
 
 
 def drained(client: Client, queue: str, seconds: float) -> None:
