@@ -147,6 +147,14 @@ enum backend_answer backend_add_part(struct backend *backend, const struct backe
     return backend->type->add_part(backend->self, part, added, context);
 }
 
+enum backend_answer backend_get_results(struct backend *backend, const struct text *ids,
+                                        size_t count, backend_added *added, void *context)
+{
+    if (!backend_has_chords(backend))
+        return BACKEND_FAILED;
+    return backend->type->get_results(backend->self, ids, count, added, context);
+}
+
 enum backend_answer backend_end_chord(struct backend *backend, struct text group_id,
                                       backend_done *done, void *context)
 {

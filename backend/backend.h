@@ -112,6 +112,12 @@ MUST_CHECK enum backend_answer backend_add_part(struct backend *backend,
                                                 const struct backend_part *part,
                                                 backend_added *added, void *context);
 
+/* The result documents of these tasks, in their order, as `parts` without a group; empty where
+ * there is none yet. For chords that somebody else does not count. */
+MUST_CHECK enum backend_answer backend_get_results(struct backend *backend, const struct text *ids,
+                                                   size_t count, backend_added *added,
+                                                   void *context);
+
 /* The chord's body is on its way: its keys go. */
 MUST_CHECK enum backend_answer backend_end_chord(struct backend *backend, struct text group_id,
                                                  backend_done *done, void *context);

@@ -22,6 +22,8 @@ struct backend_type {
                                        struct bytes group, backend_done *done, void *context);
     enum backend_answer (*add_part)(void *self, const struct backend_part *part,
                                     backend_added *added, void *context);
+    enum backend_answer (*get_results)(void *self, const struct text *ids, size_t count,
+                                       backend_added *added, void *context);
     enum backend_answer (*end_chord)(void *self, struct text group_id, backend_done *done,
                                      void *context);
 };

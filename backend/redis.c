@@ -54,29 +54,14 @@ static void send_transaction(struct redis_op *op)
     redis_op_send(op, 1, &exec, on_exec);
 }
 
-static bool is_success(const struct redis *redis, const redisReply *reply)
-{
-    bool answer = false;
-    msgpack_zone zone;
-    msgpack_object document;
-    struct codec_reason reason;
-    struct text status;
-    if (reply->type != REDIS_REPLY_STRING || !msgpack_zone_init(&zone, MSGPACK_ZONE_CHUNK_SIZE))
-        return false;
-    if (redis->serializer->decode((struct bytes){reply->str, (size_t)reply->len}, &zone, &document,
-                                  &reason) == 0 &&
-        value_as_text(value_get(&document, "status"), &status))
-        answer = text_equal(status, "SUCCESS");
-    msgpack_zone_destroy(&zone);
-    return answer;
-}
-
 static void on_get(void *context, const redisReply *reply)
 {
     struct redis_op *op = context;
+    char status[REDIS_STATUS_SIZE];
     if (!redis_op_goes_on(op, reply))
         return;
-    if (is_success(op->redis, reply))
+    redis_op_status(op, reply, status);
+    if (strcmp(status, "SUCCESS") == 0)
         redis_op_end(op, NULL);
     else
         send_transaction(op);
@@ -191,6 +176,8 @@ static void *redis_open(const struct backend_config *config)
         goto fail;
     uv_timer_init(config->loop, &redis->retry);
     redis->retry.data = redis;
+    uv_timer_init(config->loop, &redis->later);
+    redis->later.data = redis;
     redis_link_start(redis->link);
     return redis;
 
@@ -205,9 +192,10 @@ static void redis_stop(void *self, void (*stopped)(void *context), void *context
     struct redis_op *op;
     redis->stopped = stopped;
     redis->stopped_context = context;
-    redis->open = 2;
+    redis->open = 3;
     redis_link_stop(redis->link);
     uv_close((uv_handle_t *)&redis->retry, on_timer_closed);
+    uv_close((uv_handle_t *)&redis->later, on_timer_closed);
     redis->full = false;
     while ((op = TAILQ_FIRST(&redis->ops)) != NULL)
         redis_op_end(op, "Redis was not there until the worker stopped");
@@ -229,5 +217,6 @@ const struct backend_type backend_redis = {
     .store = redis_store,
     .begin_chord = redis_begin_chord,
     .add_part = redis_add_part,
+    .get_results = redis_get_results,
     .end_chord = redis_end_chord,
 };

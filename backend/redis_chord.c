@@ -13,6 +13,9 @@
 enum {
     NUMBER_SIZE = 32,
     DEPTH_MAX = 32, /* of groups in groups */
+    /* Clients count some headers too low: then results are still to come. Celery's join timeout. */
+    JOIN_MS = 3000,
+    LOOK_MS = 100,
 };
 
 enum chord_key { KEY_GROUP, KEY_PARTS, KEY_ADDED, KEY_SIZE, KEYS };
@@ -26,6 +29,7 @@ struct chord {
     struct text keys[KEYS];
     struct text payload;      /* the member, or the group's document */
     char number[NUMBER_SIZE]; /* the member's score, or the size */
+    uint64_t complete_since;  /* milliseconds of the loop; 0: its last part is not there */
     char data[];
 };
 
@@ -127,6 +131,11 @@ enum backend_answer redis_begin_chord(void *self, struct text group_id, uint64_t
 
 /* ---- a part ---- */
 
+static uint64_t now_of(const struct chord *chord)
+{
+    return uv_now(chord->op.redis->retry.loop);
+}
+
 static void end_with(struct chord *chord, const struct bytes *items, size_t count,
                      struct bytes group)
 {
@@ -142,24 +151,14 @@ static void end_without_parts(struct chord *chord, const char *error)
     redis_op_end(&chord->op, error);
 }
 
-static struct bytes bytes_of(const redisReply *reply)
-{
-    if (reply->type != REDIS_REPLY_STRING)
-        return (struct bytes){"", 0};
-    return (struct bytes){reply->str, (size_t)reply->len};
-}
-
 static void end_with_reply(struct chord *chord, const redisReply *reply, struct bytes group)
 {
-    size_t count = reply->type == REDIS_REPLY_ARRAY ? reply->elements : 0;
-    struct bytes *items = calloc(count + 1, sizeof(*items));
-    if (items == NULL) {
+    size_t count;
+    struct bytes *items = redis_op_elements(reply, &count);
+    if (items == NULL)
         redis_op_end(&chord->op, "out of memory");
-        return;
-    }
-    for (size_t i = 0; i < count; i++)
-        items[i] = bytes_of(reply->element[i]);
-    end_with(chord, items, count, group);
+    else
+        end_with(chord, items, count, group);
     free(items);
 }
 
@@ -195,47 +194,43 @@ struct collection {
     char data[];
 };
 
+static bool are_ready(const struct redis_op *op, const redisReply *reply)
+{
+    for (size_t i = 0; reply->type == REDIS_REPLY_ARRAY && i < reply->elements; i++) {
+        char status[REDIS_STATUS_SIZE];
+        redis_op_status(op, reply->element[i], status);
+        if (strcmp(status, "SUCCESS") != 0 && strcmp(status, "FAILURE") != 0 &&
+            strcmp(status, "REVOKED") != 0)
+            return false;
+    }
+    return true;
+}
+
 static void on_results(void *context, const redisReply *reply)
 {
     struct collection *collection = context;
     struct chord *chord = collection->chord;
-    if (redis_op_goes_on(&chord->op, reply))
+    bool goes_on = redis_op_goes_on(&chord->op, reply);
+    if (goes_on && are_ready(&chord->op, reply))
         end_with_reply(chord, reply, collection->group);
+    else if (goes_on && now_of(chord) - chord->complete_since < JOIN_MS)
+        redis_op_begin_later(&chord->op, LOOK_MS);
+    else if (goes_on)
+        end_without_parts(chord, "Join error: TimeoutError('The operation timed out.')");
     free(collection);
 }
 
 static bool ask_for_results(struct chord *chord, const struct text *ids, size_t count,
                             struct bytes group)
 {
-    struct redis *redis = chord->op.redis;
-    size_t room = 0;
-    for (size_t i = 0; i < count; i++)
-        room += redis_key_size(redis->task_prefix, ids[i], "");
     struct collection *collection = malloc(sizeof(*collection) + group.size);
-    const char **words = calloc(count + 1, sizeof(*words));
-    size_t *sizes = calloc(count + 1, sizeof(*sizes));
-    char *keys = malloc(room + 1);
-    bool sent = false;
-    if (collection != NULL && words != NULL && sizes != NULL && keys != NULL) {
-        *collection = (struct collection){chord, {collection->data, group.size}};
-        memcpy(collection->data, group.data, group.size);
-        words[0] = "MGET";
-        sizes[0] = 4;
-        char *place = keys;
-        for (size_t i = 0; i < count; i++) {
-            struct text key = redis_key_write(redis->task_prefix, ids[i], "", place);
-            words[i + 1] = key.data;
-            sizes[i + 1] = key.size;
-            place += key.size;
-        }
-        sent =
-            redis_link_command(redis->link, (int)count + 1, words, sizes, on_results, collection);
-    }
+    if (collection == NULL)
+        return false;
+    *collection = (struct collection){chord, {collection->data, group.size}};
+    memcpy(collection->data, group.data, group.size);
+    bool sent = redis_op_ask_results(chord->op.redis, ids, count, on_results, collection);
     if (!sent)
         free(collection);
-    free(words);
-    free(sizes);
-    free(keys);
     return sent;
 }
 
@@ -259,7 +254,7 @@ static void collect_group(struct chord *chord, struct bytes group)
     if (!read)
         end_without_parts(chord, "Join error: the chord's saved group cannot be read");
     else if (!ask_for_results(chord, ids, count, group))
-        chord->op.under_way = false; /* the link is going down */
+        redis_op_unsent(&chord->op); /* the link is going down */
     free(ids);
     msgpack_zone_destroy(&zone);
 }
@@ -271,11 +266,16 @@ static void on_group(void *context, const redisReply *reply)
     if (!redis_op_goes_on(op, reply))
         return;
     if (reply->type == REDIS_REPLY_STRING)
-        collect_group(chord, bytes_of(reply));
+        collect_group(chord, (struct bytes){reply->str, (size_t)reply->len});
     else
         send_words(op, "ZRANGE",
                    (const struct text[]){chord->keys[KEY_PARTS], redis_word("0"), redis_word("-1")},
                    3, on_members);
+}
+
+static void begin_collecting(struct redis_op *op)
+{
+    send_words(op, "GET", &chord_of(op)->keys[KEY_GROUP], 1, on_group);
 }
 
 static long long number_of(const redisReply *reply)
@@ -298,10 +298,14 @@ static void on_counted(void *context, const redisReply *reply)
     }
     bool sized = reply->element[3]->type == REDIS_REPLY_STRING;
     long long wanted = number_of(reply->element[3]) + number_of(reply->element[2]);
-    if (!sized || number_of(reply->element[1]) != wanted)
+    if (!sized || number_of(reply->element[1]) != wanted) {
         redis_op_end(op, NULL);
-    else
-        send_words(op, "GET", &chord->keys[KEY_GROUP], 1, on_group);
+        return;
+    }
+    /* From here on whoever comes later does not change it. */
+    chord->complete_since = now_of(chord);
+    op->begin = begin_collecting;
+    begin_collecting(op);
 }
 
 static void begin_part(struct redis_op *op)

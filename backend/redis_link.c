@@ -37,10 +37,11 @@ struct redis_link {
     redisAsyncContext *redis; /* NULL: there is no connection */
     uv_timer_t timer; /* what it means depends on the state: a retry, a deadline, the silence */
     uv_getaddrinfo_t resolver;
-    bool resolving; /* the resolver's callback is yet to come */
-    uint64_t silence_ms;
-    unsigned failures; /* in a row */
-    size_t due;        /* replies */
+    bool resolving;      /* the resolver's callback is yet to come */
+    uint64_t silence_ms; /* 0: any */
+    unsigned failures;   /* in a row */
+    size_t due;          /* replies */
+    bool broken;         /* a command could not be sent: the timer ends the connection */
 };
 
 /* What waits for one reply. */
@@ -123,7 +124,7 @@ static void on_reply(redisAsyncContext *redis, void *reply, void *data)
     struct wait *wait = data;
     struct redis_link *link = wait->link;
     link->due--;
-    if (redis == link->redis && link->state == LINK_UP) {
+    if (redis == link->redis && link->state == LINK_UP && !link->broken) {
         if (link->due > 0)
             uv_timer_again(&link->timer);
         else
@@ -152,13 +153,38 @@ static bool send_command(struct redis_link *link, int count, const char **words,
 bool redis_link_command(struct redis_link *link, int count, const char **words, const size_t *sizes,
                         redis_link_reply *reply, void *context)
 {
-    if (link->state != LINK_UP)
+    if (!redis_link_is_up(link))
         return false;
-    if (link->due == 0)
+    if (link->due == 0 && link->silence_ms > 0)
         uv_timer_start(&link->timer, on_timer, link->silence_ms, link->silence_ms);
     if (send_command(link, count, words, sizes, reply, context))
         return true;
-    uv_timer_start(&link->timer, on_timer, 0, 0); /* half a conversation is none */
+    link->broken = true; /* half a conversation is none */
+    uv_timer_start(&link->timer, on_timer, 0, 0);
+    return false;
+}
+
+/* Called until the connection is gone: with none, for the last time. */
+static void on_heard(redisAsyncContext *redis, void *reply, void *data)
+{
+    struct wait *wait = data;
+    (void)redis;
+    wait->reply(wait->context, reply);
+    if (reply == NULL)
+        free(wait);
+}
+
+bool redis_link_subscribe(struct redis_link *link, const char *channel, redis_link_reply *heard,
+                          void *context)
+{
+    const char *words[] = {"SUBSCRIBE", channel};
+    struct wait *wait = link->state == LINK_UP ? malloc(sizeof(*wait)) : NULL;
+    if (wait == NULL)
+        return false;
+    *wait = (struct wait){link, heard, context};
+    if (redisAsyncCommandArgv(link->redis, on_heard, wait, 2, words, NULL) == REDIS_OK)
+        return true;
+    free(wait);
     return false;
 }
 
@@ -187,6 +213,7 @@ static void on_select(void *context, const redisReply *reply)
     if (!succeeded(link, reply, "the database"))
         return;
     link->state = LINK_UP;
+    link->broken = false;
     link->failures = 0;
     uv_timer_stop(&link->timer);
     link->handler.on_up(link->context);
@@ -247,13 +274,25 @@ static void connect_to(struct redis_link *link, const char *address)
 
 static void finish_stop(struct redis_link *link);
 
+/* Another one with every failure in a row: a name may stand for addresses that nobody listens at,
+ * as "localhost" does where the server knows IPv4 only. */
+static const struct addrinfo *choose(const struct addrinfo *addresses, unsigned failures)
+{
+    unsigned count = 0;
+    for (const struct addrinfo *one = addresses; one != NULL; one = one->ai_next)
+        count++;
+    for (unsigned skip = failures % count; skip > 0; skip--)
+        addresses = addresses->ai_next;
+    return addresses;
+}
+
 static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *addresses)
 {
     struct redis_link *link = request->data;
     char address[64] = "";
     link->resolving = false;
     if (status == 0)
-        status = uv_ip_name(addresses->ai_addr, address, sizeof(address));
+        status = uv_ip_name(choose(addresses, link->failures)->ai_addr, address, sizeof(address));
     uv_freeaddrinfo(addresses);
     if (link->state == LINK_STOPPED)
         finish_stop(link);
@@ -357,5 +396,5 @@ void redis_link_stop(struct redis_link *link)
 
 bool redis_link_is_up(const struct redis_link *link)
 {
-    return link->state == LINK_UP;
+    return link->state == LINK_UP && !link->broken;
 }

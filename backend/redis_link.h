@@ -31,7 +31,8 @@ struct redis_link_handler {
 /* `reply` is borrowed for the call; NULL: the connection was lost before it came. */
 typedef void redis_link_reply(void *context, const redisReply *reply);
 
-/* `silence`: seconds without a reply, while one is due, after which the connection is given up.
+/* `silence`: seconds without a reply, while one is due, after which the connection is given up; 0:
+ * never.
  * Copies `url` and `handler`. NULL: out of memory. */
 struct redis_link *redis_link_new(uv_loop_t *loop, const struct redis_url *url, double silence,
                                   const struct redis_link_handler *handler, void *context);
@@ -46,5 +47,10 @@ bool redis_link_is_up(const struct redis_link *link);
  * (or memory is out, and it will go down), and `reply` is not called. */
 bool redis_link_command(struct redis_link *link, int count, const char **words, const size_t *sizes,
                         redis_link_reply *reply, void *context);
+/* Listens at a channel: `heard` is called with what Redis says of it, the confirmation first, until
+ * the connection is lost; to be asked for again at on_up. No other command may be sent on such a
+ * link. False as above. */
+bool redis_link_subscribe(struct redis_link *link, const char *channel, redis_link_reply *heard,
+                          void *context);
 
 #endif

@@ -4,14 +4,16 @@
 
 /* Operations on Redis, each a few commands one after the other, seen by the redis files of backend/
  * only. An operation that is cut off by a lost connection begins anew when the server is back, so
- * each must stand being done twice; one that the server refuses is tried again for a while. */
+ * each must stand being done twice. So does one that the server cannot take now (it is loading,
+ * read-only, out of memory ...), as long as it takes; what it refuses for any other reason fails.
+ */
 
 #include <sys/queue.h>
 
 #include "backend/internal.h"
 #include "backend/redis_link.h"
 
-enum { REDIS_KEY_PREFIX_MAX = 256 };
+enum { REDIS_KEY_PREFIX_MAX = 256, REDIS_REFUSAL_SIZE = 240, REDIS_STATUS_SIZE = 32 };
 
 struct redis_op;
 
@@ -27,8 +29,8 @@ struct redis_op {
     redis_op_tell *tell;
     void *context;  /* of whoever asked */
     bool under_way; /* a reply is due; else it waits for the server, or for the next try */
-    unsigned refusals;
-    size_t size; /* what it counts for in redis->waiting: all of its memory */
+    bool refused;   /* one of its commands, for good: redis->refusal says why */
+    size_t size;    /* what it counts for in redis->waiting: all of its memory */
 };
 
 TAILQ_HEAD(redis_op_list, redis_op);
@@ -39,14 +41,19 @@ struct redis {
     const struct backend_handler *handler;
     void *context;
     struct redis_op_list ops; /* not done yet, the oldest first */
+    struct redis_op *next;    /* all before it have begun or been refused; NULL: all have */
     size_t waiting;           /* bytes of them */
     size_t waiting_max;
-    bool full;    /* somebody was told so */
+    size_t under_way;  /* bytes of those that have begun */
+    bool full;         /* somebody was told so */
+    unsigned refusals; /* in a row, of everything */
+    char refusal[REDIS_REFUSAL_SIZE];
     char ttl[24]; /* seconds; "": no expiry */
     /* What goes in front of ids: global_keyprefix and Celery's own. */
     char task_prefix[REDIS_KEY_PREFIX_MAX], group_prefix[REDIS_KEY_PREFIX_MAX];
-    uv_timer_t retry;
-    unsigned open; /* link and timer, while stopping */
+    uv_timer_t retry; /* nothing is begun while it runs */
+    uv_timer_t later; /* of those that look again for what is not there yet */
+    unsigned open;    /* link and timers, while stopping */
     void (*stopped)(void *context);
     void *stopped_context;
 };
@@ -60,11 +67,25 @@ void redis_op_begin_waiting(struct redis *redis);
 /* Its end: tells, and frees it. */
 void redis_op_end(struct redis_op *op, const char *error);
 /* Looks at the reply to its command. False: the connection is gone, or the server has refused, and
- * the operation will begin anew. */
+ * the operation begins anew or has ended. */
 bool redis_op_goes_on(struct redis_op *op, const redisReply *reply);
-/* Sends a command of text words; `reply` may be NULL: then a refusal is only told. */
+/* Begins anew in so many milliseconds, or earlier: what it needs is not there yet. */
+void redis_op_begin_later(struct redis_op *op, unsigned ms);
+/* The status of a result document; "" if there is none. */
+void redis_op_status(const struct redis_op *op, const redisReply *reply,
+                     char ret[REDIS_STATUS_SIZE]);
+/* It could not be sent; it begins anew. */
+void redis_op_unsent(struct redis_op *op);
+/* Sends a command of text words; `reply` may be NULL in a transaction: then a refusal is kept for
+ * the reply to EXEC, which does not say what was refused. */
 void redis_op_send(struct redis_op *op, int count, const struct text *words,
                    redis_link_reply *reply);
+
+/* Asks for the result documents of these tasks; `reply` as of redis_link_command. */
+bool redis_op_ask_results(struct redis *redis, const struct text *ids, size_t count,
+                          redis_link_reply *reply, void *context);
+/* The elements of an array; what is no text is empty. The caller frees; NULL: out of memory. */
+struct bytes *redis_op_elements(const redisReply *reply, size_t *ret_count);
 
 /* prefix + id + suffix, in `ret`'s memory of at least redis_key_size bytes. */
 size_t redis_key_size(const char *prefix, struct text id, const char *suffix);
@@ -77,6 +98,9 @@ enum backend_answer redis_begin_chord(void *self, struct text group_id, uint64_t
                                       struct bytes group, backend_done *done, void *context);
 enum backend_answer redis_add_part(void *self, const struct backend_part *part,
                                    backend_added *added, void *context);
+/* redis_results.c */
+enum backend_answer redis_get_results(void *self, const struct text *ids, size_t count,
+                                      backend_added *added, void *context);
 enum backend_answer redis_end_chord(void *self, struct text group_id, backend_done *done,
                                     void *context);
 

@@ -164,8 +164,8 @@ void broker_start(struct broker *broker)
     uv_timer_init(broker->loop, &broker->stop_timer);
     broker->prepare.data = broker->stop_timer.data = broker;
     uv_prepare_start(&broker->prepare, on_prepare);
-    side_start(&broker->consuming.side);
-    side_start(&broker->publishing.side);
+    side_start(&broker->consuming.side, !broker->config.publish_only);
+    side_start(&broker->publishing.side, !broker->config.consume_only);
 }
 
 void broker_stop(struct broker *broker, double seconds)
@@ -198,4 +198,32 @@ void broker_get_stats(const struct broker *broker, struct broker_stats *ret)
         .outbox_messages = publishing->outbox.messages,
         .prefetch = consuming->prefetch,
     };
+}
+
+size_t broker_queue_bindings(const struct broker_queue *queue)
+{
+    return queue->binding_count > 0 ? queue->binding_count : 1;
+}
+
+struct broker_binding broker_queue_binding(const struct broker_queue *queue, size_t index)
+{
+    if (queue->binding_count > 0)
+        return queue->bindings[index];
+    return (struct broker_binding){
+        .exchange = queue->exchange,
+        .exchange_type = queue->exchange_type,
+        .routing_key = queue->routing_key,
+        .arguments = queue->binding_arguments,
+        .exchange_arguments = queue->exchange_arguments,
+        .exchange_transient = queue->exchange_transient,
+        .exchange_auto_delete = queue->exchange_auto_delete,
+        .exchange_no_declare = queue->exchange_no_declare,
+    };
+}
+
+bool broker_queue_is_quorum(const struct broker_queue *queue)
+{
+    struct text type = {NULL, 0};
+    return value_as_text(value_get(&queue->arguments, "x-queue-type"), &type) &&
+           text_equal(type, "quorum");
 }

@@ -46,23 +46,32 @@ struct broker_binding {
  * broker's life. */
 struct broker_queue {
     const char *name;
+    const char *alias;         /* what tasks call it, too (kombu's Broadcast); NULL: nothing */
     const char *exchange;      /* "" = the default exchange: nothing is declared or bound */
     const char *exchange_type; /* "direct", "topic", "fanout", "headers", or a plugin's */
     const char *routing_key;
-    bool durable, auto_delete, exclusive;
     msgpack_object arguments; /* map of x-arguments, or nil; so are the next three */
     msgpack_object exchange_arguments, binding_arguments, consumer_arguments;
-    bool exchange_transient;   /* the exchange is not durable, as Celery's pidbox */
-    bool exchange_auto_delete; /* the exchange goes with its last binding */
-    bool exchange_no_declare;  /* the exchange is bound to, but not declared: it must be there */
     /* Where not NULL, the queue's bindings instead of the one to `exchange` (kombu's bindings=). */
     const struct broker_binding *bindings;
     size_t binding_count;
+    bool durable, auto_delete, exclusive;
+    bool exchange_transient;   /* the exchange is not durable, as Celery's pidbox */
+    bool exchange_auto_delete; /* the exchange goes with its last binding */
+    bool exchange_no_declare;  /* the exchange is bound to, but not declared: it must be there */
     bool no_declare; /* nothing of it is declared or bound (kombu's no_declare): it must be there */
+    bool bind_only;  /* it and its exchanges are there: bound only */
     bool no_ack; /* consumed outside the window and never settled (tag 0): remote control, events */
-    bool declare_only; /* not consumed: a place to park messages; declared before anything is
-                          published */
+    bool declare_only; /* not consumed: declared before anything is published */
+    bool late;         /* with declare_only: declared by the consuming connection instead, behind
+                          the queues that it consumes; a refusal is only told */
 };
+
+/* The bindings of a queue: at least one. */
+size_t broker_queue_bindings(const struct broker_queue *queue);
+struct broker_binding broker_queue_binding(const struct broker_queue *queue, size_t index);
+/* As far as its arguments tell. */
+bool broker_queue_is_quorum(const struct broker_queue *queue);
 
 /* An exchange to declare before anything is published (celeryev, the reply exchange), bound to
  * `source` unless that is NULL (the levels of Celery's delayed delivery). Strings are borrowed for
@@ -70,6 +79,8 @@ struct broker_queue {
 struct broker_exchange {
     const char *name, *type;
     bool transient;
+    bool no_declare; /* it is there: bound only */
+    bool late;       /* as in broker_queue; behind the late queues */
     const char *source, *source_key;
 };
 
@@ -82,14 +93,17 @@ struct broker_config {
     size_t exchange_count;
     const char *product, *version; /* client properties */
     uint32_t prefetch;             /* messages; 0 = unlimited */
+    bool detect_quorum_queues;     /* a window for each consumer from the start, if a queue's
+                                      arguments say quorum (worker_detect_quorum_queues) */
     bool purge;                    /* empty the queues before the first consume */
     double connection_timeout;     /* seconds for TCP, TLS and login together
                                       (broker_connection_timeout) */
     double heartbeat;              /* seconds proposed (broker_heartbeat); 0 = none */
     bool connection_retry, connection_retry_on_startup;
-    int connection_max_retries; /* -1 = for ever, 0 = give up at the first failure */
-    size_t body_max;            /* bytes; a larger delivery is refused with on_oversized */
-    size_t outbox_max;          /* bytes of messages not yet confirmed */
+    int connection_max_retries;      /* -1 = for ever, 0 = give up at the first failure */
+    size_t body_max;                 /* bytes; a larger delivery is refused with on_oversized */
+    size_t outbox_max;               /* bytes of messages not yet confirmed */
+    bool publish_only, consume_only; /* one of the two connections is never made */
 };
 
 /* A received message. The receiver owns it; broker_delivery_free gives it back. Strings are
@@ -104,6 +118,7 @@ struct broker_delivery {
     struct text type, user_id, app_id;
     int priority;           /* -1: not set */
     int delivery_mode;      /* 0: not set */
+    uint64_t timestamp;     /* seconds since 1970; 0: not set */
     msgpack_object headers; /* a map; nil if there are none, or they nest deeper than 32 */
     struct bytes body;
     msgpack_zone *zone; /* of all of the above; the owner may put more there */
@@ -173,14 +188,19 @@ void broker_set_prefetch(struct broker *broker, uint32_t prefetch, uint32_t last
 struct broker_message {
     struct text exchange, routing_key;
     struct text content_type, content_encoding, correlation_id, reply_to, expiration, message_id;
+    struct text type, app_id;
+    struct text user_id;           /* left out unless it is the connection's user: the server would
+                                      refuse it */
+    uint64_t timestamp;            /* 0: leave out */
     int priority;                  /* -1: leave out */
     int delivery_mode;             /* 1 transient, 2 persistent */
     const msgpack_object *headers; /* map, or NULL: an empty table */
     struct bytes body;
     bool mandatory; /* unroutable is a failure; else it counts as confirmed, as AMQP has it */
-    /* A queue that is declared before the first message that a connection publishes with it, or
-     * NULL; a refusal is those messages' failure only. Borrowed for the broker's life. */
-    const struct broker_queue *place;
+    /* Where not NULL, a queue that is declared and bound before a connection publishes the first
+     * message that names it; borrowed for the broker's life. A refusal is only told: the message
+     * goes all the same. */
+    const struct broker_queue *declare;
 };
 
 /* Called once, from the loop. `error` is NULL once the server has confirmed the message, else words

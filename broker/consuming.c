@@ -286,20 +286,43 @@ static const struct side_role role = {
     .on_down = on_down,
 };
 
-/* A quorum queue, as far as its arguments tell. */
-static bool is_quorum(const struct broker_queue *queue)
+static bool add_queues(struct broker *broker, struct topology *topology)
 {
-    struct text type = {NULL, 0};
-    return value_as_text(value_get(&queue->arguments, "x-queue-type"), &type) &&
-           text_equal(type, "quorum");
+    const struct broker_config *config = &broker->config;
+    for (size_t i = 0; i < config->queue_count; i++) {
+        const struct broker_queue *queue = &config->queues[i];
+        if (queue->declare_only)
+            continue;
+        broker->consuming.per_consumer |=
+            config->detect_quorum_queues && broker_queue_is_quorum(queue);
+        if (!topology_add(topology, (struct topology_item){.queue = queue, .purge = config->purge}))
+            return false;
+    }
+    return true;
+}
+
+static bool add_late(const struct broker_config *config, struct topology *topology)
+{
+    for (size_t i = 0; i < config->queue_count; i++) {
+        const struct broker_queue *queue = &config->queues[i];
+        if (queue->late &&
+            !topology_add(topology, (struct topology_item){.queue = queue, .optional = true}))
+            return false;
+    }
+    for (size_t i = 0; i < config->exchange_count; i++) {
+        const struct broker_exchange *exchange = &config->exchanges[i];
+        if (exchange->late &&
+            !topology_add(topology, (struct topology_item){.exchange = exchange, .optional = true}))
+            return false;
+    }
+    return true;
 }
 
 bool consuming_init(struct broker *broker)
 {
     struct consuming *consuming = &broker->consuming;
     const struct broker_config *config = &broker->config;
-    if (!side_init(&consuming->side, broker, &role, config->queue_count))
-        return false;
+    side_init(&consuming->side, broker, &role);
     consuming->consumers = calloc(config->queue_count + 1, sizeof(enum consumer_state));
     consuming->store = delivery_store_new();
     if (!consuming->consumers || !consuming->store ||
@@ -308,15 +331,8 @@ bool consuming_init(struct broker *broker)
     assembly_init(&consuming->control, consuming->store, config->body_max);
     consuming->early_end = &consuming->early;
     broker_set_prefetch(broker, config->prefetch, 0);
-    for (size_t i = 0; i < config->queue_count; i++) {
-        const struct broker_queue *queue = &config->queues[i];
-        if (queue->declare_only)
-            continue;
-        consuming->per_consumer |= is_quorum(queue);
-        topology_add(&consuming->side.topology,
-                     (struct topology_item){.queue = queue, .purge = config->purge});
-    }
-    return true;
+    return add_queues(broker, &consuming->side.topology) &&
+           add_late(config, &consuming->side.topology);
 }
 
 void consuming_done(struct broker *broker)

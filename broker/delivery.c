@@ -203,6 +203,8 @@ static bool copy_properties(struct broker_delivery *delivery,
     }
     if (properties->_flags & AMQP_BASIC_PRIORITY_FLAG)
         delivery->priority = properties->priority;
+    if (properties->_flags & AMQP_BASIC_TIMESTAMP_FLAG)
+        delivery->timestamp = properties->timestamp;
     if (properties->_flags & AMQP_BASIC_DELIVERY_MODE_FLAG)
         delivery->delivery_mode = properties->delivery_mode;
     if (!(properties->_flags & AMQP_BASIC_HEADERS_FLAG))

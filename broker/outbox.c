@@ -103,9 +103,15 @@ static const struct {
         AMQP_BASIC_##FLAG##_FLAG, offsetof(struct broker_message, field),                          \
             offsetof(amqp_basic_properties_t, field)                                               \
     }
-    TEXT(CONTENT_TYPE, content_type),     TEXT(CONTENT_ENCODING, content_encoding),
-    TEXT(CORRELATION_ID, correlation_id), TEXT(REPLY_TO, reply_to),
-    TEXT(EXPIRATION, expiration),         TEXT(MESSAGE_ID, message_id),
+    TEXT(CONTENT_TYPE, content_type),
+    TEXT(CONTENT_ENCODING, content_encoding),
+    TEXT(CORRELATION_ID, correlation_id),
+    TEXT(REPLY_TO, reply_to),
+    TEXT(EXPIRATION, expiration),
+    TEXT(MESSAGE_ID, message_id),
+    TEXT(TYPE, type),
+    TEXT(USER_ID, user_id),
+    TEXT(APP_ID, app_id),
 #undef TEXT
 };
 
@@ -156,7 +162,7 @@ static int copy_message(struct outbox *outbox, struct outgoing *outgoing,
         message->priority > UINT8_MAX)
         return BROKER_EINVALID;
     outgoing->mandatory = message->mandatory;
-    outgoing->place = message->place;
+    outgoing->declare = message->declare;
     outgoing->size =
         FRAMES_OVERHEAD + message->exchange.size + message->routing_key.size + message->body.size;
     properties->_flags = AMQP_BASIC_DELIVERY_MODE_FLAG;
@@ -164,6 +170,11 @@ static int copy_message(struct outbox *outbox, struct outgoing *outgoing,
     if (message->priority >= 0) {
         properties->_flags |= AMQP_BASIC_PRIORITY_FLAG;
         properties->priority = (uint8_t)message->priority;
+    }
+    if (message->timestamp > 0) {
+        properties->_flags |= AMQP_BASIC_TIMESTAMP_FLAG;
+        properties->timestamp = message->timestamp;
+        outgoing->size += sizeof(message->timestamp);
     }
     int error = copy_texts(outgoing, message);
     if (!error)

@@ -15,8 +15,8 @@ struct outgoing {
     amqp_bytes_t exchange, routing_key, body;
     amqp_basic_properties_t properties;
     bool mandatory;
-    const struct broker_queue *place; /* to be declared first; or NULL */
-    size_t size;                      /* of all its frames */
+    const struct broker_queue *declare; /* before it is sent; NULL: none */
+    size_t size;                        /* of all its frames */
     /* the outbox's own */
     broker_published *published;
     void *context;

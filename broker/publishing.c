@@ -4,6 +4,7 @@
  * unconfirmed again one by one, and is the only one that fails. */
 
 #include <stdio.h>
+#include <string.h>
 
 #include "broker/internal.h"
 
@@ -29,13 +30,25 @@ static bool start_message(struct publishing *publishing, struct outgoing *outgoi
                             &method);
 }
 
+static bool is_own_user(const struct publishing *publishing,
+                        const amqp_basic_properties_t *properties)
+{
+    const char *user = publishing->side.params.url->user;
+    return (properties->_flags & AMQP_BASIC_USER_ID_FLAG) &&
+           strlen(user) == properties->user_id.len &&
+           memcmp(user, properties->user_id.bytes, properties->user_id.len) == 0;
+}
+
 static bool send_header(struct publishing *publishing)
 {
     const struct outgoing *outgoing = publishing->partial;
+    amqp_basic_properties_t properties = outgoing->properties;
     amqp_frame_t frame = {.channel = CHANNEL_MAIN, .frame_type = AMQP_FRAME_HEADER};
+    if (!is_own_user(publishing, &properties))
+        properties._flags &= ~(amqp_flags_t)AMQP_BASIC_USER_ID_FLAG;
     frame.payload.properties.class_id = AMQP_BASIC_CLASS;
     frame.payload.properties.body_size = outgoing->body.len;
-    frame.payload.properties.decoded = (void *)&outgoing->properties;
+    frame.payload.properties.decoded = &properties;
     publishing->header_sent =
         link_may_send(publishing->side.link, outgoing->size - outgoing->body.len) &&
         link_send_frame(publishing->side.link, &frame);
@@ -71,27 +84,14 @@ static bool finish_message(struct publishing *publishing)
     return true;
 }
 
-/* The message's place is declared first, and nothing else is sent meanwhile. */
-static enum topology_place find_place(struct publishing *publishing,
-                                      const struct outgoing *outgoing)
+/* True while the queue that the message needs must be declared first. */
+static bool awaits_queue(struct publishing *publishing, const struct outgoing *outgoing)
 {
-    if (!outgoing->place)
-        return TOPOLOGY_PLACE_THERE;
-    enum topology_place found = topology_want_place(&publishing->side.topology, outgoing->place);
-    if (found == TOPOLOGY_PLACE_WANTED)
-        side_declare_again(&publishing->side);
-    return found;
-}
-
-/* One that can never be sent on this connection: in words, or NULL. */
-static const char *hindrance(const struct publishing *publishing, const struct outgoing *outgoing,
-                             enum topology_place place)
-{
-    if (place == TOPOLOGY_PLACE_REFUSED)
-        return "its queue cannot be declared";
-    if (outgoing->size - outgoing->body.len > link_frame_max(publishing->side.link))
-        return "its headers are larger than a frame of this server";
-    return NULL;
+    struct topology *topology = &publishing->side.topology;
+    if (!outgoing->declare || !topology_want_lazy(topology, outgoing->declare))
+        return false;
+    side_declare_again(&publishing->side);
+    return topology_want_lazy(topology, outgoing->declare); /* there may be nothing to send */
 }
 
 /* Sends the next message or the rest of one; false when nothing more can be sent now. */
@@ -103,13 +103,11 @@ static bool send_one(struct publishing *publishing)
         return finish_message(publishing);
     if (!outgoing || (publishing->careful > 0 && outbox->unconfirmed.count > 0))
         return false;
-    enum topology_place place = find_place(publishing, outgoing);
-    const char *why_not = hindrance(publishing, outgoing, place);
-    if (why_not) {
-        outbox_drop(outbox, why_not);
+    if (outgoing->size - outgoing->body.len > link_frame_max(publishing->side.link)) {
+        outbox_drop(outbox, "its headers are larger than a frame of this server");
         return true;
     }
-    if (place == TOPOLOGY_PLACE_WANTED || !start_message(publishing, outgoing))
+    if (awaits_queue(publishing, outgoing) || !start_message(publishing, outgoing))
         return false;
     if (publishing->careful > 0)
         publishing->careful--;
@@ -230,7 +228,7 @@ static void on_frame(struct broker *broker, const amqp_frame_t *frame)
 static void on_declared(struct broker *broker)
 {
     if (broker->publishing.side.state != SIDE_DECLARING)
-        return; /* a message's place */
+        return; /* a lazy queue */
     broker->publishing.ready = true;
     side_up(&broker->publishing.side);
 }
@@ -267,15 +265,16 @@ bool publishing_init(struct broker *broker)
     struct publishing *publishing = &broker->publishing;
     const struct broker_config *config = &broker->config;
     outbox_init(&publishing->outbox, config->outbox_max);
-    if (!side_init(&publishing->side, broker, &role, config->exchange_count + config->queue_count))
-        return false;
+    struct topology *topology = &publishing->side.topology;
+    side_init(&publishing->side, broker, &role);
     for (size_t i = 0; i < config->exchange_count; i++)
-        topology_add(&publishing->side.topology,
-                     (struct topology_item){.exchange = &config->exchanges[i]});
+        if (!config->exchanges[i].late &&
+            !topology_add(topology, (struct topology_item){.exchange = &config->exchanges[i]}))
+            return false;
     for (size_t i = 0; i < config->queue_count; i++)
-        if (config->queues[i].declare_only)
-            topology_add(&publishing->side.topology,
-                         (struct topology_item){.queue = &config->queues[i]});
+        if (config->queues[i].declare_only && !config->queues[i].late &&
+            !topology_add(topology, (struct topology_item){.queue = &config->queues[i]}))
+            return false;
     return true;
 }
 

@@ -55,7 +55,8 @@ void side_answered(struct side *side)
  * tells. */
 static bool is_loud(const struct side *side)
 {
-    return side->role->loud || side->broker->consuming.side.state == SIDE_UP;
+    return side->role->loud || side->broker->config.publish_only ||
+           side->broker->consuming.side.state == SIDE_UP;
 }
 
 static void shown_url(const struct side *side, char ret[URL_SIZE])
@@ -210,9 +211,9 @@ static void on_refusal(struct side *side, const amqp_method_t *method)
     int code = words_code(method);
     words_of_close(method, said);
     topology_describe(&side->topology, code, said, text, sizeof(text));
-    bool place = topology_refused(&side->topology, side->link);
+    bool optional = topology_refused(&side->topology, side->link, code);
     side_answered(side);
-    if (place) {
+    if (optional) {
         broker_notice(side->broker, BROKER_WARNING, "%s", text);
         follow(side, topology_advance(&side->topology, side->link));
     } else if (side->state == SIDE_DECLARING && code != AMQP_RESOURCE_LOCKED) {
@@ -304,11 +305,11 @@ static void on_timer(uv_timer_t *timer)
         follow(side, topology_advance(&side->topology, side->link));
 }
 
-bool side_init(struct side *side, struct broker *broker, const struct side_role *role, size_t items)
+void side_init(struct side *side, struct broker *broker, const struct side_role *role)
 {
     *side = (struct side){.broker = broker, .role = role};
     backoff_init(&side->backoff, broker->config.url_count, broker->config.connection_max_retries);
-    return topology_init(&side->topology, items);
+    topology_init(&side->topology);
 }
 
 void side_done(struct side *side)
@@ -316,10 +317,12 @@ void side_done(struct side *side)
     topology_done(&side->topology);
 }
 
-void side_start(struct side *side)
+void side_start(struct side *side, bool wanted)
 {
     uv_timer_init(side->broker->loop, &side->timer);
     side->timer.data = side;
+    if (!wanted)
+        return;
     set_state(side, SIDE_WAITING);
     start_timer(side, 0, false);
 }

@@ -50,12 +50,11 @@ struct side {
 };
 
 const char *side_state_name(enum side_state state);
-/* False: out of memory. `items`: how many the topology has room for. */
-MUST_CHECK bool side_init(struct side *side, struct broker *broker, const struct side_role *role,
-                          size_t items);
+void side_init(struct side *side, struct broker *broker, const struct side_role *role);
 /* The timer is closed by then. */
 void side_done(struct side *side);
-void side_start(struct side *side);
+/* `wanted`: false for a side that is to stay IDLE. */
+void side_start(struct side *side, bool wanted);
 /* DECLARING is over: the role has done its part. */
 void side_up(struct side *side);
 /* Starts the time for the server's answer to what was sent. */

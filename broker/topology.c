@@ -10,6 +10,8 @@
 
 #include "broker/table.h"
 
+enum { FIRST_ROOM = 16 };
+
 enum sent { SENT, NOT_NEEDED, CANNOT };
 
 /* `round` counts the item's bindings. */
@@ -45,27 +47,6 @@ static enum sent open_channel(const struct topology_item *item, size_t round, st
 
 /* --- bindings --- */
 
-static size_t binding_count(const struct topology_item *item)
-{
-    return item->queue && item->queue->binding_count > 0 ? item->queue->binding_count : 1;
-}
-
-static struct broker_binding binding_of(const struct broker_queue *queue, size_t round)
-{
-    if (queue->binding_count > 0)
-        return queue->bindings[round];
-    return (struct broker_binding){
-        .exchange = queue->exchange,
-        .exchange_type = queue->exchange_type,
-        .routing_key = queue->routing_key,
-        .arguments = queue->binding_arguments,
-        .exchange_arguments = queue->exchange_arguments,
-        .exchange_transient = queue->exchange_transient,
-        .exchange_auto_delete = queue->exchange_auto_delete,
-        .exchange_no_declare = queue->exchange_no_declare,
-    };
-}
-
 static bool is_empty(const char *name)
 {
     return !name || !*name;
@@ -81,13 +62,14 @@ static bool is_declarable(const char *exchange)
 
 static enum sent declare_own_exchange(const struct broker_exchange *exchange, struct link *link)
 {
+    if (exchange->no_declare || !is_declarable(exchange->name))
+        return NOT_NEEDED;
     amqp_exchange_declare_t method = {
         .exchange = amqp_cstring_bytes(exchange->name),
         .type = amqp_cstring_bytes(exchange->type),
         .durable = !exchange->transient,
     };
-    return is_declarable(exchange->name) ? send_method(link, AMQP_EXCHANGE_DECLARE_METHOD, &method)
-                                         : NOT_NEEDED;
+    return send_method(link, AMQP_EXCHANGE_DECLARE_METHOD, &method);
 }
 
 static enum sent declare_exchange(const struct topology_item *item, size_t round, struct link *link)
@@ -95,8 +77,9 @@ static enum sent declare_exchange(const struct topology_item *item, size_t round
     const struct broker_queue *queue = item->queue;
     if (!queue)
         return declare_own_exchange(item->exchange, link);
-    struct broker_binding binding = binding_of(queue, round);
-    if (queue->no_declare || binding.exchange_no_declare || !is_declarable(binding.exchange))
+    struct broker_binding binding = broker_queue_binding(queue, round);
+    if (queue->no_declare || queue->bind_only || binding.exchange_no_declare ||
+        !is_declarable(binding.exchange))
         return NOT_NEEDED;
     amqp_exchange_declare_t method = {
         .exchange = amqp_cstring_bytes(binding.exchange),
@@ -112,7 +95,7 @@ static enum sent declare_queue(const struct topology_item *item, size_t round, s
 {
     const struct broker_queue *queue = item->queue;
     (void)round;
-    if (!queue || queue->no_declare)
+    if (!queue || queue->no_declare || queue->bind_only)
         return NOT_NEEDED;
     amqp_queue_declare_t method = {
         .queue = amqp_cstring_bytes(queue->name),
@@ -141,7 +124,7 @@ static enum sent bind_item(const struct topology_item *item, size_t round, struc
     const struct broker_queue *queue = item->queue;
     if (!queue)
         return bind_exchange(item->exchange, link);
-    struct broker_binding binding = binding_of(queue, round);
+    struct broker_binding binding = broker_queue_binding(queue, round);
     if (queue->no_declare || is_empty(binding.exchange))
         return NOT_NEEDED;
     amqp_queue_bind_t method = {
@@ -187,13 +170,9 @@ static const struct {
                         .answers = {AMQP_QUEUE_PURGE_OK_METHOD}},
 };
 
-bool topology_init(struct topology *topology, size_t room)
+void topology_init(struct topology *topology)
 {
-    *topology = (struct topology){
-        .items = calloc(room + 1, sizeof(struct topology_item)),
-        .room = room + 1,
-    };
-    return topology->items != NULL;
+    *topology = (struct topology){0};
 }
 
 void topology_done(struct topology *topology)
@@ -202,18 +181,25 @@ void topology_done(struct topology *topology)
     topology->items = NULL;
 }
 
-struct topology_item *topology_add(struct topology *topology, struct topology_item item)
+bool topology_add(struct topology *topology, struct topology_item item)
 {
-    topology->items[topology->count] = item;
-    return &topology->items[topology->count++];
+    if (topology->count == topology->room) {
+        size_t room = topology->room > 0 ? topology->room * 2 : FIRST_ROOM;
+        struct topology_item *items = reallocarray(topology->items, room, sizeof(*items));
+        if (!items)
+            return false;
+        topology->items = items;
+        topology->room = room;
+    }
+    topology->items[topology->count++] = item;
+    return true;
 }
 
 void topology_reset(struct topology *topology)
 {
     for (size_t i = 0; i < topology->count; i++) {
-        struct topology_item *item = &topology->items[i];
-        item->wanted = !item->place;
-        item->tried = item->refused = false;
+        topology->items[i].wanted = !topology->items[i].lazy;
+        topology->items[i].tried = false;
     }
     topology->current = 0;
     topology->step = TOPOLOGY_IDLE;
@@ -228,47 +214,32 @@ bool topology_wants(const struct topology *topology)
     return false;
 }
 
+/* What is bound besides goes with a queue. */
+static bool is_part_of(const struct topology_item *item, const struct broker_queue *queue)
+{
+    return item->queue && (item->queue == queue ||
+                           (item->queue->bind_only && strcmp(item->queue->name, queue->name) == 0));
+}
+
 void topology_want_queue(struct topology *topology, const struct broker_queue *queue)
 {
     for (size_t i = 0; i < topology->count; i++)
-        if (topology->items[i].queue == queue)
+        if (is_part_of(&topology->items[i], queue))
             topology->items[i].wanted = true;
 }
 
-static struct topology_item *find_place(const struct topology *topology,
-                                        const struct broker_queue *queue)
+bool topology_want_lazy(struct topology *topology, const struct broker_queue *queue)
 {
-    for (size_t i = 0; i < topology->count; i++)
-        if (topology->items[i].place && topology->items[i].queue == queue)
-            return &topology->items[i];
-    return NULL;
-}
-
-/* NULL: out of memory. */
-static struct topology_item *add_place(struct topology *topology, const struct broker_queue *queue)
-{
-    if (topology->count == topology->room) {
-        size_t room = topology->room * 2;
-        struct topology_item *items = reallocarray(topology->items, room, sizeof(*items));
-        if (!items)
-            return NULL;
-        topology->items = items;
-        topology->room = room;
+    for (size_t i = 0; i < topology->count; i++) {
+        struct topology_item *item = &topology->items[i];
+        if (item->queue == queue) {
+            item->wanted |= !item->tried;
+            return !item->tried;
+        }
     }
-    return topology_add(topology, (struct topology_item){.queue = queue, .place = true});
-}
-
-enum topology_place topology_want_place(struct topology *topology, const struct broker_queue *queue)
-{
-    struct topology_item *item = find_place(topology, queue);
-    if (!item)
-        item = add_place(topology, queue);
-    if (!item || item->refused)
-        return TOPOLOGY_PLACE_REFUSED;
-    if (item->tried)
-        return TOPOLOGY_PLACE_THERE;
-    item->wanted = true;
-    return TOPOLOGY_PLACE_WANTED;
+    return topology_add(
+        topology,
+        (struct topology_item){.queue = queue, .optional = true, .lazy = true, .wanted = true});
 }
 
 static bool find_wanted(struct topology *topology)
@@ -286,7 +257,7 @@ static enum sent send_rounds(struct topology *topology, struct link *link, unsig
                              size_t from)
 {
     const struct topology_item *item = &topology->items[topology->current];
-    size_t rounds = steps[step].per_binding ? binding_count(item) : 1;
+    size_t rounds = steps[step].per_binding && item->queue ? broker_queue_bindings(item->queue) : 1;
     enum sent result = NOT_NEEDED;
     topology->step = (enum topology_step)step;
     for (size_t round = from; round < rounds && result == NOT_NEEDED; round++) {
@@ -340,18 +311,33 @@ enum topology_progress topology_continue(struct topology *topology, struct link 
     return progress == TOPOLOGY_COMPLETE ? topology_advance(topology, link) : progress;
 }
 
-bool topology_refused(struct topology *topology, struct link *link)
+static void give_up(struct topology_item *item)
+{
+    item->wanted = false;
+    item->tried = true;
+}
+
+/* Who may not declare one of the late ones may declare none of them: that is said once. */
+static void give_up_late(struct topology *topology)
+{
+    for (size_t i = 0; i < topology->count; i++)
+        if (topology->items[i].optional && !topology->items[i].lazy)
+            give_up(&topology->items[i]);
+}
+
+bool topology_refused(struct topology *topology, struct link *link, int code)
 {
     struct topology_item *item = &topology->items[topology->current];
     amqp_channel_close_ok_t ok = {0};
     link_send_method(link, TOPOLOGY_CHANNEL, AMQP_CHANNEL_CLOSE_OK_METHOD, &ok);
     topology->channel_open = false;
     topology->step = TOPOLOGY_IDLE;
-    if (item->place) {
-        item->wanted = false;
-        item->tried = item->refused = true;
-    }
-    return item->place;
+    if (!item->optional)
+        return false;
+    give_up(item);
+    if (code == AMQP_ACCESS_REFUSED && !item->lazy)
+        give_up_late(topology);
+    return true;
 }
 
 static const struct {

@@ -25,11 +25,11 @@ enum topology_step {
 struct topology_item {
     const struct broker_exchange *exchange;
     const struct broker_queue *queue;
-    bool wanted; /* to be declared */
-    bool purge;  /* to be emptied after that, once */
-    bool place;  /* not wanted until topology_want_place asks for it */
-    bool tried;  /* likewise: declared on this link, or refused */
-    bool refused;
+    bool wanted;   /* to be declared */
+    bool purge;    /* to be emptied after that, once */
+    bool optional; /* its refusal is not the end */
+    bool lazy;     /* not wanted until topology_want_lazy asks for it */
+    bool tried;    /* declared on this link, or refused */
 };
 
 struct topology {
@@ -40,22 +40,17 @@ struct topology {
     bool channel_open;
 };
 
-/* With room for `room` items. False: out of memory. */
-MUST_CHECK bool topology_init(struct topology *topology, size_t room);
+void topology_init(struct topology *topology);
 void topology_done(struct topology *topology);
-struct topology_item *topology_add(struct topology *topology, struct topology_item item);
+/* False: out of memory. */
+MUST_CHECK bool topology_add(struct topology *topology, struct topology_item item);
 /* On a new link, whose channel is open: everything is to be declared. */
 void topology_reset(struct topology *topology);
 bool topology_wants(const struct topology *topology);
 void topology_want_queue(struct topology *topology, const struct broker_queue *queue);
-enum topology_place {
-    TOPOLOGY_PLACE_THERE,
-    TOPOLOGY_PLACE_WANTED,  /* it must be declared first: advance */
-    TOPOLOGY_PLACE_REFUSED, /* on this link; or out of memory */
-};
-/* A message is to go to a queue of its own that may not have been declared yet. */
-enum topology_place topology_want_place(struct topology *topology,
-                                        const struct broker_queue *queue);
+/* A message needs the queue: true if it must be declared first, which is wanted from now on.
+ * Borrows the queue for the topology's life. */
+bool topology_want_lazy(struct topology *topology, const struct broker_queue *queue);
 
 enum topology_progress {
     TOPOLOGY_COMPLETE = 0, /* nothing is left to declare */
@@ -68,9 +63,9 @@ MUST_CHECK enum topology_progress topology_advance(struct topology *topology, st
 bool topology_answered(const struct topology *topology, amqp_method_number_t id);
 /* After the awaited answer: sends the next step. */
 MUST_CHECK enum topology_progress topology_continue(struct topology *topology, struct link *link);
-/* The server closed the channel: the current item stays wanted. Answers the close. True if the item
- * is a message's place, which is not wanted any more. */
-bool topology_refused(struct topology *topology, struct link *link);
+/* The server closed the channel, with this code: the current item stays wanted. Answers the close.
+ * True if the item is an optional one, which is not wanted any more. */
+bool topology_refused(struct topology *topology, struct link *link, int code);
 /* A sentence about the current item and what the server said of it; with advice where there is
  * some. */
 void topology_describe(const struct topology *topology, int code, const char *server_text,

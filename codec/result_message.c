@@ -8,7 +8,7 @@
 #include "codec/iso8601.h"
 #include "codec/utf8.h"
 
-enum { PAIRS_MAX = 14, SCRATCH_CHUNK = 2048 };
+enum { PAIRS_MAX = 15 + RESULT_STAMPS_MAX, SCRATCH_CHUNK = 2048 };
 
 /* A small map whose pairs are its own. */
 struct document {
@@ -41,6 +41,21 @@ static void put_exception(struct document *document, const struct result_excepti
     put(document, "exc_module", value_text(exception->module));
 }
 
+static void put_stamps(struct document *document, const struct result_extended *extended)
+{
+    const msgpack_object *stamps = extended->stamps;
+    struct text name;
+    if (stamps == NULL || stamps->type != MSGPACK_OBJECT_MAP || stamps->via.map.size == 0)
+        return;
+    put(document, "stamped_headers",
+        extended->stamped_headers != NULL ? *extended->stamped_headers : value_nil());
+    for (uint32_t i = 0; i < stamps->via.map.size && i < RESULT_STAMPS_MAX; i++) {
+        const msgpack_object_kv *pair = &stamps->via.map.ptr[i];
+        if (value_as_text(&pair->key, &name))
+            document->pairs[document->size++] = *pair;
+    }
+}
+
 static void put_extended(struct document *document, const struct result_extended *extended)
 {
     put(document, "name", value_text(extended->name));
@@ -49,6 +64,7 @@ static void put_extended(struct document *document, const struct result_extended
     put(document, "worker", value_text(extended->worker));
     put(document, "retries", value_int(extended->retries));
     put(document, "queue", value_text(extended->queue));
+    put_stamps(document, extended);
 }
 
 static int write_document(const struct result_message *message, const struct serializer *serializer,

@@ -9,6 +9,8 @@
 #include "codec/serializer.h"
 #include "codec/value.h"
 
+enum { RESULT_STAMPS_MAX = 32 };
+
 /* An exception as clients rebuild it. */
 struct result_exception {
     struct text type;         /* class name: "ValueError" */
@@ -21,6 +23,9 @@ struct result_extended {
     struct text name, worker, queue;
     const msgpack_object *args, *kwargs; /* NULL: null */
     int64_t retries;
+    /* The headers of these names, NULL where there are none: each stamp, up to
+     * RESULT_STAMPS_MAX of them, has its own key. */
+    const msgpack_object *stamped_headers, *stamps;
 };
 
 struct result_message {

@@ -134,8 +134,7 @@ static void write_map(struct writer *writer, const msgpack_object *value, int le
 static void write_container(struct writer *writer, const msgpack_object *value, int level)
 {
     bool is_map = value->type == MSGPACK_OBJECT_MAP;
-    uint32_t size = is_map ? value->via.map.size : value->via.array.size;
-    if (level >= LEVELS && size > 0)
+    if (level >= LEVELS)
         put_string(writer, is_map ? "{...}" : "[...]");
     else if (is_map)
         write_map(writer, value, level);

@@ -74,6 +74,8 @@ struct celeriac_task_definition {
     double default_retry_delay;        /* seconds; 0: unset, which is 180 */
     enum celeriac_choice track_started;
     enum celeriac_choice store_errors_even_if_ignored;
+    /* How often it may begin in each worker: "10/s", "100/m", "5/h". NULL: unset; "0": no limit. */
+    const char *rate_limit;
 };
 
 /* What a library exports, under the name `celeriac_library`; CELERIAC_TASKS defines it. */
@@ -271,7 +273,7 @@ struct celeriac_call_options {
     const char *eta;        /* ISO 8601 */
     double expires;         /* seconds from now */
     const char *expires_at; /* ISO 8601 */
-    int priority;
+    int priority;           /* 1 to 255 */
     const char *task_id;
     const char *serializer, *compression;
     double time_limit, soft_time_limit; /* seconds */
@@ -280,6 +282,9 @@ struct celeriac_call_options {
     const char *reply_to;
     const struct celeriac_value *headers;           /* a dict */
     const struct celeriac_value *link, *link_error; /* a signature or a list of them */
+    /* For celeriac_signature: it is called with its own arguments only, whatever was returned
+     * before it. */
+    bool immutable;
 };
 
 /* Sends a task; `args` is a list, `kwargs` a dict, `options` may be NULL, as may all of them. It is

@@ -9,6 +9,7 @@
 #include "tests/backend/redis_node.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +44,7 @@ int redis_node_start(void **state)
     int commands[2];
     int answers[2];
     (void)state;
+    signal(SIGPIPE, SIG_IGN); /* as the worker's main process does */
     if (pipe2(commands, O_CLOEXEC) != 0 || pipe2(answers, O_CLOEXEC) != 0)
         return -1;
     node.pid = fork();

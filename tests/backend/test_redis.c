@@ -13,127 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backend/backend.h"
-#include "tests/backend/redis_node.h"
-
-enum { DEADLINE_MS = 20000, TICK_MS = 20 };
-
-struct test {
-    uv_loop_t loop;
-    uv_timer_t tick;
-    struct backend_config config;
-    struct backend *backend;
-    unsigned stored, refused, drained, troubles;
-    bool stopped;
-    char refusal[512], trouble[512];
-    redisContext *client;
-};
-
-static void on_drained(void *context)
-{
-    ((struct test *)context)->drained++;
-}
-
-static void on_trouble(void *context, const char *text)
-{
-    struct test *test = context;
-    test->troubles++;
-    snprintf(test->trouble, sizeof(test->trouble), "%s", text);
-}
-
-static const struct backend_handler handler = {on_drained, on_trouble};
-
-static void on_tick(uv_timer_t *timer)
-{
-    (void)timer;
-}
-
-static struct test *test_new(const char *url)
-{
-    struct test *test = calloc(1, sizeof(*test));
-    uv_loop_init(&test->loop);
-    uv_timer_init(&test->loop, &test->tick);
-    uv_timer_start(&test->tick, on_tick, TICK_MS, TICK_MS);
-    test->config = (struct backend_config){
-        .url = url,
-        .loop = &test->loop,
-        .serializer = serializer_by_name("json"),
-        .expires = 86400,
-        .socket_timeout = 120,
-        .waiting_max = 1024 * 1024,
-        .handler = &handler,
-        .context = test,
-    };
-    test->client = redis_node_client();
-    freeReplyObject(redisCommand(test->client, "FLUSHALL"));
-    return test;
-}
-
-static void test_open(struct test *test)
-{
-    test->backend = backend_open(&test->config);
-    assert_non_null(test->backend);
-}
-
-static void on_stopped(void *context)
-{
-    ((struct test *)context)->stopped = true;
-}
-
-#define UNTIL(test, condition)                                                                     \
-    do {                                                                                           \
-        uint64_t end = uv_now(&(test)->loop) + DEADLINE_MS;                                        \
-        while (!(condition)) {                                                                     \
-            uv_run(&(test)->loop, UV_RUN_ONCE);                                                    \
-            if (uv_now(&(test)->loop) > end)                                                       \
-                fail_msg("timed out waiting for %s", #condition);                                  \
-        }                                                                                          \
-    } while (0)
-
-static void test_end(struct test *test)
-{
-    backend_stop(test->backend, on_stopped, test);
-    UNTIL(test, test->stopped);
-    backend_close(test->backend);
-    uv_close((uv_handle_t *)&test->tick, NULL);
-    uv_run(&test->loop, UV_RUN_DEFAULT);
-    assert_int_equal(uv_loop_close(&test->loop), 0);
-    if (test->client != NULL)
-        redisFree(test->client);
-    free(test);
-}
-
-static void on_stored(void *context, const char *error)
-{
-    struct test *test = context;
-    if (error == NULL) {
-        test->stored++;
-        return;
-    }
-    test->refused++;
-    snprintf(test->refusal, sizeof(test->refusal), "%s", error);
-}
-
-static enum backend_answer store(struct test *test, const char *id, const char *document)
-{
-    struct backend_result result = {
-        .task_id = {id, strlen(id)},
-        .document = {document, strlen(document)},
-    };
-    return backend_store(test->backend, &result, on_stored, test);
-}
-
-static void assert_stored(struct test *test, const char *key, const char *document)
-{
-    redisReply *reply = redisCommand(test->client, "GET %s", key);
-    if (document == NULL) {
-        assert_int_equal(reply->type, REDIS_REPLY_NIL);
-    } else {
-        assert_int_equal(reply->type, REDIS_REPLY_STRING);
-        assert_string_equal(reply->str, document);
-    }
-    freeReplyObject(reply);
-}
+#include "tests/backend/redis_harness.h"
 
 static long long ttl_of(struct test *test, const char *key)
 {
@@ -143,9 +23,6 @@ static long long ttl_of(struct test *test, const char *key)
     return ttl;
 }
 
-#define SUCCESS "{\"status\": \"SUCCESS\", \"result\": 5}"
-#define FAILURE "{\"status\": \"FAILURE\", \"result\": null}"
-
 static void a_client_finds_the_document_and_is_told_of_it(void **state)
 {
     struct test *test = test_new(redis_node_url());
@@ -153,7 +30,7 @@ static void a_client_finds_the_document_and_is_told_of_it(void **state)
     test_open(test);
     redisReply *reply = redisCommand(test->client, "SUBSCRIBE celery-task-meta-id-1");
     freeReplyObject(reply);
-    assert_int_equal(store(test, "id-1", SUCCESS), BACKEND_PENDING);
+    assert_int_equal(test_store(test, "id-1", SUCCESS), BACKEND_PENDING);
     UNTIL(test, test->stored == 1);
     assert_int_equal(redisGetReply(test->client, (void **)&reply), REDIS_OK);
     assert_string_equal(reply->element[0]->str, "message");
@@ -173,11 +50,11 @@ static void a_success_is_never_overwritten_another_state_is(void **state)
     struct test *test = test_new(redis_node_url());
     (void)state;
     test_open(test);
-    store(test, "done", SUCCESS);
-    store(test, "failed", FAILURE);
+    test_store(test, "done", SUCCESS);
+    test_store(test, "failed", FAILURE);
     UNTIL(test, test->stored == 2);
-    store(test, "done", FAILURE);
-    store(test, "failed", SUCCESS);
+    test_store(test, "done", FAILURE);
+    test_store(test, "failed", SUCCESS);
     UNTIL(test, test->stored == 4);
     assert_stored(test, "celery-task-meta-done", SUCCESS);
     assert_stored(test, "celery-task-meta-failed", SUCCESS);
@@ -199,7 +76,7 @@ static void keeps_to_prefix_database_and_expiry(void **state)
         test->config.key_prefix = rows[i].prefix;
         test->config.expires = 0;
         test_open(test);
-        store(test, "a", SUCCESS);
+        test_store(test, "a", SUCCESS);
         UNTIL(test, test->stored == 1);
         assert_stored(test, rows[i].key, NULL);
         freeReplyObject(redisCommand(test->client, "SELECT 3"));
@@ -215,14 +92,14 @@ static void results_survive_a_server_that_goes_and_comes_back(void **state)
     char id[32];
     (void)state;
     test_open(test);
-    store(test, "first", SUCCESS);
+    test_store(test, "first", SUCCESS);
     UNTIL(test, test->stored == 1);
     redisFree(test->client);
     test->client = NULL;
     redis_node_command("stop");
     for (int i = 0; i < 1000; i++) {
         snprintf(id, sizeof(id), "away-%d", i);
-        assert_int_equal(store(test, id, SUCCESS), BACKEND_PENDING);
+        assert_int_equal(test_store(test, id, SUCCESS), BACKEND_PENDING);
     }
     UNTIL(test, test->troubles > 1);
     assert_int_equal(test->stored, 1);
@@ -244,7 +121,7 @@ static void results_under_way_survive_a_kill(void **state)
     test->client = NULL;
     for (int i = 0; i < 3000; i++) {
         snprintf(id, sizeof(id), "under-way-%d", i);
-        assert_int_equal(store(test, id, SUCCESS), BACKEND_PENDING);
+        assert_int_equal(test_store(test, id, SUCCESS), BACKEND_PENDING);
         if (i == 2000)
             redis_node_command("restart");
         uv_run(&test->loop, UV_RUN_NOWAIT);
@@ -263,11 +140,11 @@ static void says_full_at_its_bound_and_drained_afterwards(void **state)
     (void)state;
     test->config.waiting_max = 100;
     test_open(test);
-    assert_int_equal(store(test, "a", SUCCESS), BACKEND_PENDING);
-    assert_int_equal(store(test, "b", SUCCESS), BACKEND_FULL);
+    assert_int_equal(test_store(test, "a", SUCCESS), BACKEND_PENDING);
+    assert_int_equal(test_store(test, "b", SUCCESS), BACKEND_FULL);
     UNTIL(test, test->stored == 1);
     assert_int_equal(test->drained, 1);
-    assert_int_equal(store(test, "b", SUCCESS), BACKEND_PENDING);
+    assert_int_equal(test_store(test, "b", SUCCESS), BACKEND_PENDING);
     UNTIL(test, test->stored == 2);
     test_end(test);
 }
@@ -278,7 +155,7 @@ static void a_refusal_is_tried_again_until_the_server_takes_it(void **state)
     (void)state;
     test_open(test);
     freeReplyObject(redisCommand(test->client, "REPLICAOF 127.0.0.1 1")); /* read-only now */
-    store(test, "a", SUCCESS);
+    test_store(test, "a", SUCCESS);
     UNTIL(test, test->troubles > 0);
     assert_int_equal(test->stored, 0);
     freeReplyObject(redisCommand(test->client, "REPLICAOF NO ONE"));
@@ -297,7 +174,7 @@ static void a_wrong_password_is_told_and_the_right_one_works(void **state)
     snprintf(url, sizeof(url), "redis://:wrong@%s", redis_node_url() + strlen("redis://"));
     test->config.url = url;
     test_open(test);
-    store(test, "a", SUCCESS);
+    test_store(test, "a", SUCCESS);
     UNTIL(test, test->troubles > 0);
     assert_non_null(strstr(test->trouble, "login"));
     assert_null(strstr(test->trouble, "wrong@"));
@@ -307,13 +184,18 @@ static void a_wrong_password_is_told_and_the_right_one_works(void **state)
     test_end(test);
 }
 
+static void on_stopped(void *context)
+{
+    ((struct test *)context)->stopped = true;
+}
+
 static void what_still_waits_at_the_end_is_given_up_with_words(void **state)
 {
     struct test *test = test_new("redis://127.0.0.1:1/0");
     (void)state;
     test_open(test);
-    store(test, "a", SUCCESS);
-    store(test, "b", SUCCESS);
+    test_store(test, "a", SUCCESS);
+    test_store(test, "b", SUCCESS);
     UNTIL(test, test->troubles > 0);
     backend_stop(test->backend, on_stopped, test);
     UNTIL(test, test->stopped);

@@ -246,17 +246,58 @@ static void a_part_that_comes_twice_counts_once(void **state)
     "{\"result\": [[\"g\", null], [[[\"x\", null], null], [[\"h\", null], [[[\"y\", null], "       \
     "null], [[\"z\", null], null]]]]]}"
 
+#define DONE  "{\"status\": \"SUCCESS\"}"
+#define WRONG "{\"status\": \"FAILURE\"}"
+#define GONE  "{\"status\": \"REVOKED\"}"
+
+static void set_documents(struct test *test, const char *x, const char *y, const char *z)
+{
+    freeReplyObject(redisCommand(test->client,
+                                 "MSET celery-task-meta-x %s celery-task-meta-y %s "
+                                 "celery-task-meta-z %s",
+                                 x, y, z));
+}
+
 static void a_saved_group_gives_the_documents_of_its_tasks(void **state)
 {
     struct test *test = test_new();
     (void)state;
     begin(test, "g", 1, SAVED);
-    freeReplyObject(redisCommand(test->client, "MSET celery-task-meta-z %s celery-task-meta-x %s",
-                                 "zed", "ex"));
+    set_documents(test, DONE, WRONG, GONE);
     add_part(test, "g", 0, "a");
     assert_int_equal(test->last, 1);
-    assert_string_equal(test->items, "ex;;zed;");
+    assert_string_equal(test->items, DONE ";" WRONG ";" GONE ";");
     assert_string_equal(test->group, SAVED);
+    test_end(test);
+}
+
+/* A client may have counted too few parts. */
+static void a_saved_group_waits_for_results_that_are_to_come(void **state)
+{
+    struct test *test = test_new();
+    (void)state;
+    begin(test, "g", 1, SAVED);
+    set_documents(test, DONE, "{\"status\": \"STARTED\"}", DONE);
+    freeReplyObject(redisCommand(test->client, "DEL celery-task-meta-z"));
+    send_part(test, "g", 0, "a");
+    uint64_t until = uv_now(&test->loop) + 300;
+    UNTIL(test, uv_now(&test->loop) > until);
+    assert_int_equal(test->added, 0);
+    set_documents(test, DONE, WRONG, DONE);
+    UNTIL(test, test->added == 1);
+    assert_string_equal(test->items, DONE ";" WRONG ";" DONE ";");
+    assert_int_equal(test->errors, 0);
+    test_end(test);
+}
+
+static void a_saved_group_does_not_wait_for_ever(void **state)
+{
+    struct test *test = test_new();
+    (void)state;
+    begin(test, "g", 1, SAVED);
+    add_part(test, "g", 0, "a");
+    assert_int_equal(test->last, 1);
+    assert_string_equal(test->error, "Join error: TimeoutError('The operation timed out.')");
     test_end(test);
 }
 
@@ -331,6 +372,8 @@ int main(void)
         cmocka_unit_test(what_was_added_later_counts_too),
         cmocka_unit_test(a_part_that_comes_twice_counts_once),
         cmocka_unit_test(a_saved_group_gives_the_documents_of_its_tasks),
+        cmocka_unit_test(a_saved_group_waits_for_results_that_are_to_come),
+        cmocka_unit_test(a_saved_group_does_not_wait_for_ever),
         cmocka_unit_test(a_saved_group_that_cannot_be_read_is_told),
         cmocka_unit_test(parts_survive_a_server_that_comes_back),
         cmocka_unit_test(what_still_waits_at_the_end_is_given_up_with_words),

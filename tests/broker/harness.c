@@ -209,6 +209,7 @@ struct session *session_new(const char *urls)
         .product = "celeriac-test",
         .version = "0",
         .prefetch = 100,
+        .detect_quorum_queues = true,
         .connection_timeout = 4,
         .heartbeat = 10,
         .connection_retry = true,

@@ -281,6 +281,74 @@ static void changes_the_window_of_a_quorum_queue(void **state)
     peer_delete("quorum-window");
 }
 
+static void declares_a_queue_with_the_first_message_that_names_it(void **state)
+{
+    msgpack_object_kv pair = {text_object("x-expires"),
+                              {.type = MSGPACK_OBJECT_POSITIVE_INTEGER, .via.u64 = 60000}};
+    struct session *session = session_new(node_url());
+    (void)state;
+    peer_delete("lazy");
+    session_queue(session, "diligent");
+    const struct broker_queue lazy = {
+        .name = "lazy",
+        .exchange = "lazy-exchange",
+        .exchange_type = "fanout",
+        .exchange_auto_delete = true,
+        .arguments = {.type = MSGPACK_OBJECT_MAP, .via.map = {1, &pair}},
+    };
+    session_start(session);
+    UNTIL(session, session->ups == 1);
+    session_publish(session, "diligent", "m");
+    UNTIL(session, session->published == 1 && session->received == 1);
+    struct broker_message message = {.exchange = text_of("lazy-exchange"),
+                                     .routing_key = text_of("any"),
+                                     .delivery_mode = 1,
+                                     .mandatory = true,
+                                     .declare = &lazy};
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(broker_publish(session->broker, &message, session_on_published, session),
+                         0);
+    session_publish(session, "diligent", "m");
+    UNTIL(session, session->published == 5 && session->received == 2);
+    assert_int_equal(session->refused, 0);
+    assert_int_equal(peer_count("lazy"), 3);
+    session_end(session);
+    peer_delete("lazy");
+}
+
+static void a_named_queue_that_is_refused_costs_its_messages_only(void **state)
+{
+    amqp_connection_state_t peer = peer_open();
+    struct session *session = session_new(node_url());
+    (void)state;
+    amqp_queue_declare(peer, 1, amqp_cstring_bytes("lazy-other"), 0, 1, 0, 0, amqp_empty_table);
+    session_queue(session, "diligent2");
+    const struct broker_queue lazy = {
+        .name = "lazy-other", /* not durable */
+        .exchange = "lazy-other-exchange",
+        .exchange_type = "fanout",
+    };
+    session_start(session);
+    UNTIL(session, session->ups == 1);
+    struct broker_message message = {.exchange = text_of("lazy-other-exchange"),
+                                     .routing_key = text_of("any"),
+                                     .delivery_mode = 1,
+                                     .mandatory = true,
+                                     .declare = &lazy};
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(broker_publish(session->broker, &message, session_on_published, session),
+                         0);
+        session_publish(session, "diligent2", "m");
+    }
+    UNTIL(session, session->refused == 2 && session->received == 2);
+    assert_non_null(strstr(session->notices, "lazy-other"));
+    assert_string_equal(session->failed, "");
+    session_end(session);
+    peer_close(peer);
+    peer_delete("lazy-other");
+}
+
+/* The queue exists as a quorum queue, but we do not say so. */
 /* All of them come, each once, and can be settled, whatever channel they came over. */
 static void take_all(struct session *session, const char *queue, size_t count)
 {
@@ -368,77 +436,6 @@ static void what_came_over_any_channel_comes_again(void **state)
     peer_delete("again");
 }
 
-static void declares_a_place_with_its_first_message(void **state)
-{
-    msgpack_object_kv pair = {text_object("x-expires"),
-                              {.type = MSGPACK_OBJECT_POSITIVE_INTEGER, .via.u64 = 60000}};
-    struct session *session = session_new(node_url());
-    (void)state;
-    static const char *const names[] = {"place-0", "place-1", "place-2", "place-3"};
-    struct broker_queue places[ARRAY_LEN(names)];
-    session_queue(session, "diligent");
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        peer_delete(names[i]);
-        places[i] = (struct broker_queue){
-            .name = names[i],
-            .exchange = "",
-            .arguments = {.type = MSGPACK_OBJECT_MAP, .via.map = {1, &pair}},
-        };
-    }
-    session_start(session);
-    UNTIL(session, session->ups == 1);
-    session_publish(session, "diligent", "m");
-    UNTIL(session, session->published == 1 && session->received == 1);
-    for (size_t i = 0; i < 3 * ARRAY_LEN(names); i++) {
-        struct broker_queue *place = &places[i % ARRAY_LEN(names)];
-        struct broker_message message = {.exchange = text_of(""),
-                                         .routing_key = text_of(place->name),
-                                         .delivery_mode = 1,
-                                         .mandatory = true,
-                                         .place = place};
-        assert_int_equal(broker_publish(session->broker, &message, session_on_published, session),
-                         0);
-    }
-    session_publish(session, "diligent", "m");
-    UNTIL(session, session->published == 2 + 3 * ARRAY_LEN(names) && session->received == 2);
-    assert_int_equal(session->refused, 0);
-    for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        assert_int_equal(peer_count(names[i]), 3);
-    session_end(session);
-    for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        peer_delete(names[i]);
-}
-
-static void a_place_that_is_refused_costs_its_messages_only(void **state)
-{
-    amqp_connection_state_t peer = peer_open();
-    struct session *session = session_new(node_url());
-    (void)state;
-    static const struct broker_queue place = {.name = "other-place", .exchange = ""};
-    amqp_queue_declare(peer, 1, amqp_cstring_bytes(place.name), 0, 1, 0, 0, amqp_empty_table);
-    session_queue(session, "diligent2");
-    session_start(session);
-    UNTIL(session, session->ups == 1);
-    struct broker_message message = {.exchange = text_of(""),
-                                     .routing_key = text_of(place.name),
-                                     .delivery_mode = 1,
-                                     .mandatory = true,
-                                     .place = &place};
-    for (int i = 0; i < 2; i++) {
-        assert_int_equal(broker_publish(session->broker, &message, session_on_published, session),
-                         0);
-        session_publish(session, "diligent2", "m");
-    }
-    UNTIL(session, session->refused == 2 && session->received == 2);
-    assert_non_null(strstr(session->notices, place.name));
-    assert_string_equal(session->failed, "");
-    assert_int_equal(peer_count(place.name), 0);
-    session_end(session);
-    peer_close(peer);
-    peer_delete(place.name);
-}
-
-/* The queue exists as a quorum queue, but we do not say so. */
 static void falls_back_to_a_window_for_each_queue(void **state)
 {
     amqp_connection_state_t peer = peer_open();
@@ -595,12 +592,12 @@ int main(void)
         cmocka_unit_test(holds_back_at_the_window_but_not_remote_control),
         cmocka_unit_test(consumes_from_a_quorum_queue),
         cmocka_unit_test(changes_the_window_of_a_quorum_queue),
+        cmocka_unit_test(declares_a_queue_with_the_first_message_that_names_it),
+        cmocka_unit_test(a_named_queue_that_is_refused_costs_its_messages_only),
+        cmocka_unit_test(falls_back_to_a_window_for_each_queue),
         cmocka_unit_test(lasting_deliveries_leave_the_channel),
         cmocka_unit_test(lasting_deliveries_of_a_quorum_queue_too),
         cmocka_unit_test(what_came_over_any_channel_comes_again),
-        cmocka_unit_test(declares_a_place_with_its_first_message),
-        cmocka_unit_test(a_place_that_is_refused_costs_its_messages_only),
-        cmocka_unit_test(falls_back_to_a_window_for_each_queue),
         cmocka_unit_test(binds_queues_and_exchanges_as_declared),
         cmocka_unit_test(empties_the_queues_once_when_asked_to),
         cmocka_unit_test(consumes_again_after_the_queue_was_deleted),

@@ -49,6 +49,39 @@ static void keeps_the_order_of_messages(void **state)
     session_end(session);
 }
 
+static void carries_every_property_but_somebody_elses_user(void **state)
+{
+    struct session *session = start_on("properties");
+    (void)state;
+    static const char *const users[] = {"guest", "somebody"};
+    for (size_t i = 0; i < ARRAY_LEN(users); i++) {
+        struct broker_message message = {
+            .routing_key = text_of("properties"),
+            .message_id = text_of("m-1"),
+            .type = text_of("a type"),
+            .app_id = text_of("an app"),
+            .user_id = text_of(users[i]),
+            .timestamp = 1234567890,
+            .priority = 3,
+            .delivery_mode = 1,
+        };
+        assert_int_equal(broker_publish(session->broker, &message, session_on_published, session),
+                         0);
+    }
+    UNTIL(session, session->received == 2 && session->published == 2);
+    for (size_t i = 0; i < ARRAY_LEN(users); i++) {
+        const struct broker_delivery *delivery = session->deliveries[i];
+        assert_true(text_equal(delivery->type, "a type"));
+        assert_true(text_equal(delivery->app_id, "an app"));
+        assert_true(text_equal(delivery->message_id, "m-1"));
+        assert_true(delivery->timestamp == 1234567890);
+        assert_int_equal(delivery->priority, 3);
+    }
+    assert_true(text_equal(session->deliveries[0]->user_id, "guest"));
+    assert_null(session->deliveries[1]->user_id.data);
+    session_end(session);
+}
+
 static void tells_when_a_mandatory_message_goes_nowhere(void **state)
 {
     struct session *session = start_on("somewhere");
@@ -290,6 +323,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keeps_the_order_of_messages),
+        cmocka_unit_test(carries_every_property_but_somebody_elses_user),
         cmocka_unit_test(tells_when_a_mandatory_message_goes_nowhere),
         cmocka_unit_test(fails_only_the_message_that_breaks_the_channel),
         cmocka_unit_test(refuses_messages_that_amqp_cannot_carry),

@@ -227,6 +227,43 @@ static void makes_each_of_several_bindings_and_not_the_usual_one(void **state)
     delete_exchange("topo-b3");
 }
 
+/* --- late ones --- */
+
+static void late_items_come_behind_the_queues_and_their_refusal_is_only_told(void **state)
+{
+    (void)state;
+    struct session *session = session_new(node_url());
+    const struct broker_exchange exchanges[] = {
+        {.name = "topo-late-top", .type = "topic", .late = true},
+        /* Without a queue's exchange to bind to this could not be. */
+        {.name = "topo-mine",
+         .no_declare = true,
+         .late = true,
+         .source = "topo-late-top",
+         .source_key = "#.mine"},
+        {.name = "topo-absent", .no_declare = true, .late = true, .source = "topo-late-top"},
+    };
+    session->config.exchanges = exchanges;
+    session->config.exchange_count = ARRAY_LEN(exchanges);
+    struct broker_queue *late = session_queue(session, "topo-late");
+    late->declare_only = late->late = true;
+    late->auto_delete = false;
+    struct broker_queue *queue = session_queue(session, "topo-mine");
+    queue->exchange = "topo-mine";
+    queue->exchange_type = "topic";
+    queue->routing_key = "#.mine";
+    queue->exchange_auto_delete = true;
+    go_up(session);
+    assert_true(is_routed(session, "topo-late-top", "1.0.mine", NULL));
+    UNTIL(session, session->received == 1);
+    assert_int_equal(peer_count("topo-late"), 0);
+    assert_non_null(strstr(session->notices, "topo-absent"));
+    assert_string_equal(session->failed, "");
+    session_end(session);
+    peer_delete("topo-late");
+    delete_exchange("topo-late-top");
+}
+
 /* --- consumers --- */
 
 static void consumes_with_arguments(void **state)
@@ -417,6 +454,7 @@ int main(void)
         cmocka_unit_test(declares_the_exchange_as_it_is_described),
         cmocka_unit_test(binds_to_the_servers_own_exchanges_without_declaring_them),
         cmocka_unit_test(binds_with_arguments),
+        cmocka_unit_test(late_items_come_behind_the_queues_and_their_refusal_is_only_told),
         cmocka_unit_test(makes_each_of_several_bindings_and_not_the_usual_one),
         cmocka_unit_test(consumes_with_arguments),
         cmocka_unit_test(declares_nothing_of_a_queue_that_is_there),

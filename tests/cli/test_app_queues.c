@@ -21,7 +21,7 @@ static int read_text(const char *text, struct queues *ret)
     char *copy = strdup(text);
     size_t size = strlen(copy);
     assert_int_equal(json_decode((struct bytes){copy, size}, zone, &described, NULL), 0);
-    int rc = queues_read(&described, ret, error);
+    int rc = queues_read(&described, NULL, ret, error);
     memset(copy, 'x', size);
     free(copy);
     msgpack_zone_free(zone);
@@ -104,6 +104,24 @@ static void several_bindings_are_kept(void **state)
     queues_done(&queues);
 }
 
+static void other_queues_are_known_behind_the_consumed_ones(void **state)
+{
+    (void)state;
+    struct queues queues;
+    msgpack_zone *zone = msgpack_zone_new(1024);
+    msgpack_object consumed, others;
+    const char *text = "[{\"name\": \"a\"}]", *other = "[{\"name\": \"b\"}, {\"name\": \"c\"}]";
+    assert_int_equal(json_decode((struct bytes){text, strlen(text)}, zone, &consumed, NULL), 0);
+    assert_int_equal(json_decode((struct bytes){other, strlen(other)}, zone, &others, NULL), 0);
+    assert_int_equal(queues_read(&consumed, &others, &queues, error), 0);
+    assert_int_equal(queues.count, 1);
+    assert_int_equal(queues.known, 3);
+    assert_string_equal(queues.items[0].name, "a");
+    assert_string_equal(queues.items[2].name, "c");
+    queues_done(&queues);
+    msgpack_zone_free(zone);
+}
+
 static void what_cannot_be_a_queue_is_named(void **state)
 {
     (void)state;
@@ -133,6 +151,7 @@ int main(void)
         cmocka_unit_test(a_queue_has_what_the_app_gave_it),
         cmocka_unit_test(what_is_left_out_is_as_in_celery),
         cmocka_unit_test(several_bindings_are_kept),
+        cmocka_unit_test(other_queues_are_known_behind_the_consumed_ones),
         cmocka_unit_test(what_cannot_be_a_queue_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

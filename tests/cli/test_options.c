@@ -191,7 +191,6 @@ static void what_has_no_effect_is_said(void **state)
     } cases[] = {
         {"celeriac worker -E", "not supported yet"},
         {"celeriac worker -O fast", "fair"},
-        {"celeriac worker -S state.db", "--statedb"},
         {"celeriac worker -s schedule", "celery beat"},
         {"celeriac worker --heartbeat-interval 3", "--heartbeat-interval"},
         {"celeriac worker --disable-prefetch", "Redis"},

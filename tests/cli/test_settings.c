@@ -79,6 +79,13 @@ static void values_of_every_type_are_read(void **state)
                      SETTINGS_OK);
     assert_int_equal(settings.accept_content.count, 2);
     assert_string_equal(settings.accept_content.items[1], "msgpack");
+    assert_int_equal(settings.task_default_priority, -1);
+    assert_int_equal(put(&settings, SETTING_SET, "task_default_priority", "0"), SETTINGS_OK);
+    assert_int_equal(settings.task_default_priority, 0);
+    assert_int_equal(settings.task_default_delivery_mode, 2);
+    assert_int_equal(put(&settings, SETTING_SET, "task_default_delivery_mode", "transient"),
+                     SETTINGS_OK);
+    assert_int_equal(settings.task_default_delivery_mode, 1);
     settings_done(&settings);
 }
 
@@ -88,9 +95,13 @@ static void a_bad_value_is_an_error_that_says_what_would_be_right(void **state)
     static const struct {
         const char *name, *value, *says;
     } cases[] = {
-        {"task_acks_late", "maybe", "true or false"}, {"worker_concurrency", "two", "whole number"},
-        {"worker_concurrency", "-1", "whole number"}, {"task_time_limit", "1s", "seconds"},
+        {"task_acks_late", "maybe", "true or false"},
+        {"worker_concurrency", "two", "whole number"},
+        {"worker_concurrency", "-1", "whole number"},
+        {"task_time_limit", "1s", "seconds"},
         {"task_time_limit", "nan", "seconds"},
+        {"task_default_priority", "256", "0 to 255"},
+        {"task_default_delivery_mode", "3", "persistent or transient"},
     };
     struct settings settings;
     settings_init(&settings);
@@ -227,6 +238,17 @@ static void an_ini_file_gives_settings(void **state)
     assert_non_null(strstr(message, "worker_concurrency"));
     assert_int_equal(read_text(&settings, "[other]\nx = 1\n"), -1);
     assert_non_null(strstr(message, "[other]"));
+    assert_int_equal(read_text(&settings, "[queue a]\nrouting_key = a.#\n\n[queue b]\n"
+                                          "exchange = b\nbindings = {}\nbindings = {}\n"),
+                     0);
+    assert_int_equal(settings.queue_lines.count, 4);
+    assert_string_equal(settings.queue_lines.items[0].queue, "a");
+    assert_string_equal(settings.queue_lines.items[0].value, "a.#");
+    assert_string_equal(settings.queue_lines.items[3].key, "bindings");
+    assert_int_equal(read_text(&settings, "[queue a name that inih cuts behind 49 characters, so]\n"
+                                          "durable = no\n"),
+                     -1);
+    assert_non_null(strstr(message, "too long"));
     assert_int_equal(read_text(&settings, "[celery]\nnonsense\n"), -1);
     assert_non_null(strstr(message, "line 2"));
     assert_int_equal(settings_read_file(&settings, "/nowhere/x.ini", message), -1);

@@ -45,11 +45,15 @@ static void writes_children_and_what_extended_results_have(void **state)
     msgpack_object result = value_int(2);
     msgpack_object children = value_of(fixture, "[[[\"c\", null], null]]");
     msgpack_object args = value_of(fixture, "[1]"), kwargs = value_of(fixture, "{\"k\": 1}");
+    msgpack_object stamped = value_of(fixture, "[\"mine\"]");
+    msgpack_object stamps = value_of(fixture, "{\"mine\": 7}");
     struct result_extended extended = {.name = text_of("t"),
                                        .worker = text_of("w1@h"),
                                        .queue = text_of("q"),
                                        .args = &args,
                                        .kwargs = &kwargs,
+                                       .stamped_headers = &stamped,
+                                       .stamps = &stamps,
                                        .retries = 3};
     struct result_message message = {.task_id = text_of("i"),
                                      .status = "SUCCESS",
@@ -62,6 +66,7 @@ static void writes_children_and_what_extended_results_have(void **state)
                         "\"children\": [[[\"c\", null], null]], \"date_done\": null, "
                         "\"name\": \"t\", \"args\": [1], \"kwargs\": {\"k\": 1}, "
                         "\"worker\": \"w1@h\", \"retries\": 3, \"queue\": \"q\", "
+                        "\"stamped_headers\": [\"mine\"], \"mine\": 7, "
                         "\"task_id\": \"i\"}");
 }
 

@@ -84,7 +84,8 @@ static void queues_say_how_long_and_where_to(void **state)
     const struct broker_queue *queue = &delay_place(&delay, &home, -1, 2097152)->queue;
     assert_string_equal(queue->name, "celeriac.delay.2097152.celery");
     assert_true(queue->durable && !queue->auto_delete && !queue->exclusive);
-    assert_string_equal(queue->exchange, "");
+    assert_string_equal(queue->exchange, queue->name);
+    assert_string_equal(queue->exchange_type, "fanout");
     assert_true(value_as_int(value_get(&queue->arguments, "x-message-ttl"), &ttl));
     assert_int_equal(ttl, 2097152000);
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {

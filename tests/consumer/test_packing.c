@@ -232,17 +232,23 @@ static void a_revocation_is_recorded_with_its_reason(void **state)
     static const struct {
         const char *reason;
         bool expired;
-    } cases[] = {{"expired", true}, {"revoked", false}};
+        int signum;
+    } cases[] = {{"expired", true, 0}, {"revoked", false, 0}, {"terminated", false, 9}};
     struct fixture *fixture = *state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         buffer_clear(&fixture->buffer, LIMIT);
-        pack(fixture, &(struct failure){.event = "revoked", .message = cases[i].reason});
+        pack(fixture, &(struct failure){.event = "revoked",
+                                        .message = cases[i].reason,
+                                        .signum = cases[i].signum});
         assert_int_equal(get(fixture, "record", NULL)->via.map.size, 5);
         assert_text(get(fixture, "record", "event"), "revoked");
         assert_text(get(fixture, "record", "reason"), cases[i].reason);
         assert_flag(get(fixture, "record", "expired"), cases[i].expired);
-        assert_flag(get(fixture, "record", "terminated"), false);
-        assert_nil(get(fixture, "record", "signum"));
+        assert_flag(get(fixture, "record", "terminated"), cases[i].signum > 0);
+        int64_t signum = 0;
+        assert_int_equal(value_as_int(get(fixture, "record", "signum"), &signum),
+                         cases[i].signum > 0);
+        assert_int_equal(signum, cases[i].signum);
     }
 }
 

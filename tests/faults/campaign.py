@@ -11,7 +11,8 @@ them are cut with FIN or RST. A killed main process is started again.
 
 A witness reads the wire between broker and worker. A task that ran more than once needs, for each
 run beyond the first, a delivery that the broker marked as redelivered or that carries a loss
-count (x-worker-lost-count, x-delivery-count). Each task asks for its result, too.
+count (x-worker-lost-count, x-delivery-count). Each task asks for its result, too: in a queue, or
+with --redis in a Redis that is stopped and started, too. --harm redis does only that.
 
 Workers: celeriac (tasks in C); celeriac-python (a Celery app; CELERIAC_TEST_PYTHON names its
 interpreter, Debian's by default); celery (Debian's, with that app and Celery's defaults);
@@ -27,8 +28,10 @@ import random
 import sys
 import time
 import uuid
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Iterator
 
 TESTS = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(TESTS))
@@ -39,12 +42,13 @@ from faults.site import KINDS, Site, fault_tasks, make_worker  # noqa: E402
 from support.amqp import Client  # noqa: E402
 from support.process import Timeout, leave_on_signals  # noqa: E402
 from support.rabbitmq import RabbitMQ  # noqa: E402
+from support.redis import Redis  # noqa: E402
 from support.worker import BaseWorker  # noqa: E402
 
 QUEUE = "celery"
 ANSWERS = "answers"
 # One harm of each kind in so many tasks.
-EVERY = {"child": 70, "forkserver": 250, "main": 250, "broker": 1000, "cut": 250}
+EVERY = {"child": 70, "forkserver": 250, "main": 250, "broker": 1000, "cut": 250, "redis": 2000}
 POLL_SECONDS = 0.0005
 STALL_SECONDS = 40.0
 QUIET_SECONDS = 3.0
@@ -63,13 +67,16 @@ class Order:
     concurrency: int = 4
     build: Path | None = None
     outage: float = 0.0
+    redis: Redis | None = None
+    harm: tuple[str, ...] = tuple(EVERY)
 
     def make_worker(self, url: str, mark: str) -> BaseWorker:
         """A worker that is not started yet."""
+        backend = self.redis.url if self.redis else "rpc://"
         args = ("--set", "task_default_queue_type=quorum") if self.quorum else ()
         app = fault_tasks(self.build) if self.work else None
         return make_worker(self.worker, url, *args, concurrency=self.concurrency, mark=mark,
-                           app=app, build=self.build)
+                           backend=backend, app=app, build=self.build)
 
     def send(self, client: Client, path: str, text: str) -> None:
         """Publish the task whose id is its text."""
@@ -117,9 +124,10 @@ class Report:
                 ("promise kept", "yes" if self.good() else "NO")]
 
 
-def plan(tasks: int, chance: random.Random) -> list[tuple[int, str]]:
+def plan(tasks: int, chance: random.Random,
+         harm: tuple[str, ...] = tuple(EVERY)) -> list[tuple[int, str]]:
     """When to do what: (number of lines in the file, harm), in order."""
-    kinds = [kind for kind, every in EVERY.items() for _ in range(max(1, tasks // every))]
+    kinds = [kind for kind in harm for _ in range(max(1, tasks // EVERY[kind]))]
     return sorted((chance.randrange(5, max(6, int(tasks * 0.95))), kind) for kind in kinds)
 
 
@@ -129,11 +137,12 @@ class Campaign:
     def __init__(self, broker: RabbitMQ, order: Order, vhost: str = "/") -> None:
         self._order = order
         self._chance = random.Random(order.seed)
-        self._plan = plan(order.tasks, self._chance)
+        self._plan = plan(order.tasks, self._chance, order.harm)
         self._ids = [str(uuid.UUID(int=self._chance.getrandbits(128))) for _ in range(order.tasks)]
         self._deadline = time.monotonic() + order.seconds
         self._site = Site(broker, order.worker, self._chance, vhost, order.make_worker,
                           order.outage)
+        self._site.store = order.redis
         self._url = broker.url_of(vhost)
         self.log = ""
         self._stalls = 0
@@ -220,17 +229,27 @@ class Campaign:
             self._site.start_worker()
         return left
 
+    def _documents(self) -> Iterator[Any]:
+        """All results."""
+        if self._order.redis:
+            with self._order.redis.client() as store:
+                for one in self._ids:
+                    value = store.get(f"celery-task-meta-{one}")
+                    yield from [json.loads(value)] if value else []
+            return
+        with Client(self._url, 60) as client:
+            while (message := client.get(ANSWERS)) is not None:
+                yield json.loads(message.body)
+
     def _answers(self) -> tuple[int, dict[str, int]]:
         """Tasks with a SUCCESS, and those that have only failures, by exception."""
         good: set[str] = set()
         bad: dict[str, str] = {}
-        with Client(self._url, 60) as client:
-            while (message := client.get(ANSWERS)) is not None:
-                document = json.loads(message.body)
-                if document["status"] == "SUCCESS":
-                    good.add(document["task_id"])
-                else:
-                    bad[document["task_id"]] = document["result"]["exc_type"]
+        for document in self._documents():
+            if document["status"] == "SUCCESS":
+                good.add(document["task_id"])
+            else:
+                bad[document["task_id"]] = document["result"]["exc_type"]
         failures: dict[str, int] = {}
         for task, kind in bad.items():
             if task not in good:
@@ -262,6 +281,9 @@ def _arguments() -> argparse.Namespace:
                         help="quorum: celeriac only")
     parser.add_argument("--outage", type=float, default=0, metavar="S",
                         help="seconds that the node stays down at each restart")
+    parser.add_argument("--redis", action="store_true", help="results in a Redis")
+    parser.add_argument("--harm", choices=EVERY, action="append",
+                        help="only this; may be repeated (default: all)")
     parser.add_argument("--seconds", type=float, default=600, help="deadline of each worker")
     parser.add_argument("--build", type=Path, default=TESTS.parent / "build" / "release")
     parser.add_argument("--json", action="store_true", help="one JSON object a worker")
@@ -270,10 +292,12 @@ def _arguments() -> argparse.Namespace:
 
 
 def _run_one(options: argparse.Namespace, kind: str, seed: int) -> Report:
-    order = Order(kind, options.tasks, seed, options.seconds, options.work / 1000,
-                  options.queue_type == "quorum", options.concurrency, options.build.resolve(),
-                  options.outage)
-    with RabbitMQ() as broker:
+    with RabbitMQ() as broker, ExitStack() as stack:
+        store = stack.enter_context(Redis()) if options.redis else None
+        order = Order(kind, options.tasks, seed, options.seconds, options.work / 1000,
+                      options.queue_type == "quorum", options.concurrency,
+                      options.build.resolve(), options.outage, store,
+                      tuple(options.harm or EVERY))
         campaign = Campaign(broker, order)
         try:
             return campaign.run()

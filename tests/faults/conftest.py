@@ -18,6 +18,10 @@ from support.rabbitmq import RabbitMQ
 from support.worker import Worker
 
 
+# Celery's: the tests count what a worker holds, which grows by itself otherwise.
+WINDOW = ("--prefetch-multiplier", "4")
+
+
 @pytest.fixture(scope="session")
 def rabbitmq() -> Iterator[RabbitMQ]:
     """A node for this folder only: its tests restart and stop it."""
@@ -56,7 +60,7 @@ def fault_worker(request: pytest.FixtureRequest, worker: Callable[..., Worker], 
 
     def start(*args: str, query: str = "", url: str = "", env: Mapping[str, str] | None = None,
               **options: object) -> Worker:
-        args = (*DURABLE_RESULTS, *(PYTHON_OPTION if python else ()), *args)
+        args = (*WINDOW, *DURABLE_RESULTS, *(PYTHON_OPTION if python else ()), *args)
         return worker(*args, url=(url or proxy.url(broker_url)) + query,
                       app=PYTHON_APP if python else fault_tasks(),
                       env={**(python_env() if python else {}), **(env or {})}, **options)

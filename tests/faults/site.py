@@ -16,6 +16,7 @@ from faults.proxy import Proxy
 from faults.witness import Witness
 from support.process import Timeout, alive, kill_all, start_time, wait_until
 from support.rabbitmq import RabbitMQ
+from support.redis import Redis
 from support.worker import TESTS, BaseWorker, CeleryWorker, Worker, build_folder
 
 MARK = "CELERIAC_FAULTS_MARK"
@@ -98,17 +99,19 @@ def python_env() -> dict[str, str]:
 
 
 def make_worker(kind: str, url: str, *args: str, concurrency: int, mark: str = "",
-                app: Path | None = None, build: Path | None = None) -> BaseWorker:
+                backend: str = "rpc://", app: Path | None = None,
+                build: Path | None = None) -> BaseWorker:
     """A worker of that kind, not started yet; app is celeriac's, the example tasks if left out."""
     env = {MARK: mark}
     if kind == "celeriac":
         return Worker(url, *DURABLE_RESULTS, *args, app=app, concurrency=concurrency,
-                      env=env, build=build)
+                      backend=backend, env=env, build=build)
     env |= python_env()
     if kind == "celeriac-python":
         return Worker(url, *DURABLE_RESULTS, *PYTHON_OPTION, *args, app=PYTHON_APP,
-                      concurrency=concurrency, env=env, build=build)
-    settings = json.dumps({**CELERY_SETTINGS[kind], "result_persistent": True})
+                      concurrency=concurrency, backend=backend, env=env, build=build)
+    settings = json.dumps({**CELERY_SETTINGS[kind], "result_persistent": True,
+                           "result_backend": backend})
     return CeleryWorker(url, *LEAN, *args, app=PYTHON_APP, concurrency=concurrency,
                         env={**env, "FAULTS_CELERY_SETTINGS": settings})
 
@@ -123,7 +126,8 @@ class Site:
         self.kind = kind
         self.witness = Witness()
         self.proxy = Proxy(broker.port, self.witness)
-        self.harm = {"child": 0, "forkserver": 0, "main": 0, "broker": 0, "cut": 0}
+        self.store: Redis | None = None
+        self.harm = {"child": 0, "forkserver": 0, "main": 0, "broker": 0, "cut": 0, "redis": 0}
         self.left_over = 0
         self.exits: list[int] = []
         self.workers: list[BaseWorker] = []
@@ -190,10 +194,18 @@ class Site:
             self.do(self._chance.choice(["child", "forkserver", "main"]))
         self.broker.start()
 
+    def restart_redis(self) -> None:
+        """Stop and start the server of the results on the same data."""
+        if self.store:
+            self.harm["redis"] += 1
+            self.store.stop()
+            time.sleep(self._outage)
+            self.store.start()
+
     def do(self, what: str) -> None:
         """Do one harm by name."""
         {"child": self.kill_child, "forkserver": self.kill_forkserver, "main": self.kill_main,
-         "broker": self.restart_broker, "cut": self.cut}[what]()
+         "broker": self.restart_broker, "cut": self.cut, "redis": self.restart_redis}[what]()
 
     def log(self) -> str:
         """The logs of all workers, one behind the other."""

@@ -26,6 +26,16 @@ PACKED = {"ints": [0, 127, 128, 256, 65536, 2 ** 32, 2 ** 64 - 1, -1, -33, -129,
           "map": {"a": [1, {"b": 2}], 3: "c"}, "ext": [msgpack.ExtType(5, b"12345"),
                                                        msgpack.Timestamp(1, 2),
                                                        msgpack.ExtType(66, b"-12")]}
+REPLY = {"ticket": "t", "reply_to": {"exchange": "reply.celery.pidbox", "routing_key": "k"}}
+COMMANDS = {"ping": {"method": "ping", "arguments": {}, "destination": None, "pattern": None,
+                     "matcher": None, **REPLY},
+            "revoke": {"method": "revoke", "arguments": {"task_id": ["a", "b"], "terminate": True,
+                                                         "signal": "SIGTERM"}},
+            "stamps": {"method": "revoke_by_stamped_headers",
+                       "arguments": {"headers": {"k": ["v", 1]}}, "destination": ["w@h"]},
+            "glob": {"method": "rate_limit", "arguments": {"task_name": "t", "rate_limit": "1/s"},
+                     "pattern": "w*", "matcher": "glob"}}
+STATES = {"empty": {}, "some": {"revoked": [[b"a", 1], [b"b", 2]], "stamps": []}, "list": [1]}
 TIMES = ["2026-11-22T13:24:16.802253+00:00", "2030-01-01T12:00:00", "2026", "2026-11", "20261122",
          "2026-W47-7", "2026W477T13Z", "2026-326", "2026326T1324", "20261122T132416,5-0800",
          "2026-11-22 24:00", "2026-11-22T13+01", "9999-12-31T24:00:00.000-23:59"]
@@ -73,6 +83,11 @@ def main() -> None:
         write("result", f"packed_{name}", msgpack.packb(value))
     for name, words in {"cut": b"cut \xe2\x82", "latin": b"caf\xe9", "empty": b""}.items():
         write("result", name, words)
+    for name, value in COMMANDS.items():
+        write("control", name, b"\0" + json.dumps(value).encode())
+        write("control", f"packed_{name}", b"\1" + msgpack.packb(value))
+    for name, value in STATES.items():
+        write("state_file", name, msgpack.packb(value))
     for index, text in enumerate(TIMES):
         write("iso8601", f"time{index}", text.encode())
 

@@ -280,10 +280,10 @@ def test_settings_behind_the_command(worker: Callable[..., BaseWorker], amqp: Cl
 
 
 def test_options_without_effect_are_named(worker: Callable[..., BaseWorker]) -> None:
-    running = worker("-E", "--statedb", "state", "--autoscale", "3,1", "--without-gossip",
+    running = worker("-E", "--autoscale", "3,1", "--without-gossip",
                      "--python", "python3", "-I", "module")
     running.wait_log(r"^\.> concurrency: +3 \(prefork\)$")
-    for option in ("task-events", "statedb", "autoscale", "python", "include"):
+    for option in ("task-events", "autoscale", "python", "include"):
         running.wait_log(rf"WARNING/MainProcess\] --{option} has no effect: ")
     assert "gossip" not in running.read_log()
 

@@ -424,6 +424,46 @@ static void a_kill_finds_a_job_that_has_just_begun(void **state)
     finish(harness);
 }
 
+static void a_signal_does_not_hit_the_next_job(void **state)
+{
+    (void)state;
+    struct harness *harness = start(1);
+    struct run *first = begin_staged_job(harness);
+    assert_true(pool_signal_job(harness->pool, &first->job, SIGUSR2));
+    open_gate();
+    harness_until_all_ended(harness);
+    assert_done(first, 3);
+    assert_int_equal(harness_stats(harness).spawned, 1);
+    finish(harness);
+}
+
+static void a_signal_finds_a_job_that_has_just_begun(void **state)
+{
+    (void)state;
+    struct harness *harness = start(1);
+    struct run *first = begin_staged_job(harness);
+    assert_true(pool_signal_job(harness->pool, &first[1].job, SIGUSR2));
+    harness_until_all_ended(harness);
+    assert_int_equal(first[0].ending.verdict, POOL_DONE);
+    assert_int_equal(first[1].ending.verdict, POOL_TERMINATED);
+    assert_int_equal(first[1].ending.signal, SIGUSR2);
+    assert_int_equal(first[2].ending.verdict, POOL_DONE);
+    finish(harness);
+}
+
+static void a_signal_does_not_reach_a_staged_job(void **state)
+{
+    (void)state;
+    struct harness *harness = start(1);
+    struct run *first = stage_behind(harness, until_gate);
+    assert_false(pool_signal_job(harness->pool, &first[1].job, SIGUSR2));
+    assert_true(pool_signal_job(harness->pool, &first->job, SIGUSR2));
+    harness_until_all_ended(harness);
+    assert_int_equal(first->ending.verdict, POOL_TERMINATED);
+    assert_done(first + 1, SHORT_JOBS);
+    finish(harness);
+}
+
 static void a_kill_does_not_reach_a_staged_job(void **state)
 {
     (void)state;
@@ -671,6 +711,9 @@ int main(void)
         cmocka_unit_test(a_kill_of_a_job_that_has_ended_does_not_hit_the_next),
         cmocka_unit_test(a_kill_finds_a_job_that_has_just_begun),
         cmocka_unit_test(a_kill_does_not_reach_a_staged_job),
+        cmocka_unit_test(a_signal_does_not_hit_the_next_job),
+        cmocka_unit_test(a_signal_finds_a_job_that_has_just_begun),
+        cmocka_unit_test(a_signal_does_not_reach_a_staged_job),
         cmocka_unit_test(a_pause_takes_staged_jobs_back),
         cmocka_unit_test(a_shrinking_pool_takes_staged_jobs_back),
         cmocka_unit_test(a_warm_stop_returns_staged_jobs),

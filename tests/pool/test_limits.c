@@ -270,6 +270,42 @@ static void a_job_that_survives_its_kill_is_done_but_its_child_is_not_kept(void 
     harness_free(harness);
 }
 
+static void a_signal_is_only_delivered(void **state)
+{
+    (void)state;
+    struct harness *harness = harness_new(NULL);
+    harness->config.concurrency = 1;
+    harness_start_ready(harness);
+    struct run *run = harness_start_job(harness, "soft"); /* waits for SIGUSR1 with its number */
+    assert_true(pool_signal_job(harness->pool, &run->job, SIGWINCH));
+    assert_true(pool_signal_job(harness->pool, &run->job, SIGUSR1));
+    struct run *next = harness_submit(harness, "ok");
+    harness_until_all_ended(harness);
+    assert_int_equal(run->ending.verdict, POOL_DONE);
+    assert_int_equal(run->soft_limits, 0); /* it was not the pool's */
+    assert_int_equal(next->ending.pid, run->ending.pid);
+    assert_int_equal(harness_stats(harness).spawned, 1);
+    harness_free(harness);
+}
+
+static void a_job_that_dies_of_a_signal_is_terminated(void **state)
+{
+    (void)state;
+    struct harness *harness = harness_new(NULL);
+    harness->config.concurrency = 1;
+    harness_start_ready(harness);
+    struct run *run = harness_start_job(harness, "hang");
+    struct run *next = harness_submit(harness, "ok");
+    assert_true(pool_signal_job(harness->pool, &run->job, SIGUSR2));
+    harness_until_all_ended(harness);
+    assert_int_equal(run->ending.verdict, POOL_TERMINATED);
+    assert_int_equal(run->ending.signal, SIGUSR2);
+    assert_int_equal(next->ending.verdict, POOL_DONE);
+    assert_int_equal(harness_stats(harness).lost, 0);
+    assert_false(pool_signal_job(harness->pool, &run->job, SIGUSR2));
+    harness_free(harness);
+}
+
 static void a_kill_comes_too_late_for_a_job_that_has_ended(void **state)
 {
     (void)state;
@@ -321,6 +357,8 @@ int main(void)
         cmocka_unit_test(a_signal_that_is_ignored_is_followed_by_sigkill),
         cmocka_unit_test(the_hard_limit_does_not_wait_for_a_kill),
         cmocka_unit_test(a_job_that_survives_its_kill_is_done_but_its_child_is_not_kept),
+        cmocka_unit_test(a_signal_is_only_delivered),
+        cmocka_unit_test(a_job_that_dies_of_a_signal_is_terminated),
         cmocka_unit_test(a_kill_comes_too_late_for_a_job_that_has_ended),
         cmocka_unit_test(a_kill_reaches_a_job_that_has_not_begun),
     };

@@ -128,7 +128,8 @@ static int build(struct celeriac_task *task)
 {
     struct celeriac_value *two = celeriac_make_list(task), *steps = celeriac_make_list(task);
     celeriac_list_append(task, two, call(task, "t.one"));
-    celeriac_list_append(task, two, call(task, "t.two"));
+    const struct celeriac_call_options alone = {.immutable = true};
+    celeriac_list_append(task, two, celeriac_signature(task, "t.two", NULL, NULL, &alone));
     celeriac_list_append(task, steps, celeriac_group(task, two));
     celeriac_list_append(task, steps, celeriac_chord(task, two, call(task, "t.body")));
     return celeriac_return(task, celeriac_chain(task, steps));

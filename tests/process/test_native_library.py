@@ -156,6 +156,7 @@ def test_two_tasks_of_one_name_are_refused(tmp_path: Path) -> None:
     ('{.name = "a", .run = run, .soft_time_limit = __builtin_nan("")}',
      "task a: a time limit is negative or no number"),
     ('{.name = "a", .run = run, .max_retries = -3}', "task a: max_retries is -3"),
+    ('{.name = "a", .run = run, .rate_limit = "5/d"}', "task a: '5/d' is no rate limit"),
     ('{.name = "a", .run = run, .signature = "x: number"}',
      'task a: unknown type at offset 9 of the signature "x: number"'),
 ])

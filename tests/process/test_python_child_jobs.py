@@ -277,13 +277,6 @@ def test_request_has_no_properties_that_the_message_has_not(runtime: Runtime, ki
     assert properties["delivery_mode"] == 2 and stored["result"]["reply_to"] is None
 
 
-def test_count_of_lost_processes_is_not_the_tasks(runtime: Runtime, kid: Kid) -> None:
-    kid.run("request", headers={"x-worker-lost-count": 2, "mine": "yes"})
-    stored = runtime.stored(kid.id)
-    assert stored is not None and stored["result"]["mine"] == "yes"
-    assert "x-worker-lost-count" not in json.dumps(stored)
-
-
 def test_header_that_is_not_utf_8_arrives(kid: Kid) -> None:
     body = json.dumps([["strange"], {}, EMBED]).encode()
     name = "python_child_app.header"

@@ -25,16 +25,10 @@ def hello(folder: Path, text: str, *options: str) -> Python:
 # --- warnings ---
 
 @pytest.mark.parametrize("text,warning", [
-    ("app.conf.task_default_rate_limit = '1/s'\n@app.task\ndef one(): pass",
-     "task_default_rate_limit has no effect"),
-    ("@app.task(rate_limit='1/m')\ndef one(): pass", "the rate_limit of proj.one has no effect"),
-    ("def one(): pass\nfor i in range(8): app.task(name=f't{i}', rate_limit=9)(one)",
-     "the rate_limit of t0, t1, t2, t3, t4 and 3 more tasks has no effect"),
     ("app.conf.worker_send_task_events = True", "worker_send_task_events has no effect"),
     ("app.conf.worker_consumer = 'proj:Mine'", "the setting worker_consumer"),
     ("app.conf.worker_timer = 'proj:Mine'", "the setting worker_timer"),
     ("app.conf.worker_autoscaler = 'proj:Mine'", "the setting worker_autoscaler"),
-    ("app.conf.worker_state_db = '/tmp/x'", "the setting worker_state_db"),
     ("app.conf.broker_transport_options = {'confirm_publish': True, 'client_properties': {}}",
      "broker_transport_options client_properties:"),
     ("from celery import bootsteps\nclass Mine(bootsteps.StartStopStep): pass\n"
@@ -65,7 +59,7 @@ def test_an_ordinary_app_gets_no_warning(tmp_path: Path) -> None:
     log = hello(tmp_path, """
 app.conf.beat_schedule = {"x": {"task": "y", "schedule": 1}}
 app.conf.broker_transport_options = {"confirm_publish": True}
-app.conf.worker_disable_rate_limits = True
+app.conf.worker_state_db = "state"
 app.conf.task_default_rate_limit = 3
 """).read_log()
     assert "WARNING/MainProcess" not in log

@@ -54,8 +54,9 @@ class Site:
         """celeriac with the scripted runtime, whose app leaves documents to that backend."""
         env = {"RECORD_JOURNAL": str(self.journal), "RECORD_TASKS": json.dumps(TASKS),
                "RECORD_SIGNALS": json.dumps(signals or []), "RECORD_BACKEND": leaves}
-        return self._start(*args, build=self._folder, app=self._folder / "app.so", env=env,
-                           **options)
+        # Celery's window: an automatic one takes no task while its children are busy.
+        return self._start("--prefetch-multiplier", "4", *args, build=self._folder,
+                           app=self._folder / "app.so", env=env, **options)
 
     def send(self, task: str, fate: Any = None, **more: Any) -> str:
         """A task that ends as `fate` says; its id."""
@@ -374,7 +375,7 @@ def test_task_that_is_rejected_with_requeue_runs_again(site: Site) -> None:
 # ---- what passes ----
 
 
-def test_headers_pass_as_they_came(site: Site, amqp: Client) -> None:
+def test_headers_pass_as_they_came_but_for_our_own(site: Site, amqp: Client) -> None:
     running = site.worker(concurrency=1)
     message = task_message("plain", [{"state": "SUCCESS"}])
     headers = message.properties["application_headers"]
@@ -386,7 +387,7 @@ def test_headers_pass_as_they_came(site: Site, amqp: Client) -> None:
     site.wait_runs(task_id)
     found = site.lines("run")[0]["request"]["headers"]
     assert found["odd"].encode("utf-8", "surrogateescape") == b"\xff\xfe"
-    assert found["x-worker-lost-count"] == 1
+    assert not {"x-worker-lost-count", "x-worker-origin"} & set(found)
     assert found["x-death"] == [{"reason": "rejected", "count": 3}]
     site.wait_settled(running)
 

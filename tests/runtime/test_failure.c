@@ -114,7 +114,11 @@ static void traceback_names_the_place(void **state)
     struct failure failure = {.raised = false};
     (void)state;
     failure_raise(&failure, &zone, "ValueError", "no row %d", 7);
+    assert_true(text_equal(failure_traceback(&failure, &zone),
+                           "Traceback (most recent call last):\nValueError: no row 7\n"));
+    failure.untraced = true;
     assert_null(failure_traceback(&failure, &zone).data);
+    failure.untraced = false;
     failure.file = "rows.c";
     failure.function = "find";
     failure.line = 12;

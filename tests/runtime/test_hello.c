@@ -38,7 +38,8 @@ static void announces_only_what_a_task_sets_itself(void **state)
                         .ignore_result = CELERIAC_YES,
                         .time_limit = 10,
                         .soft_time_limit = 1.5,
-                        .max_retries = 7}},
+                        .max_retries = 7,
+                        .rate_limit = "5/m"}},
     };
     struct library library;
     msgpack_zone zone;
@@ -60,13 +61,15 @@ static void announces_only_what_a_task_sets_itself(void **state)
     bool late, reject, ignore;
     double hard, soft;
     int64_t retries;
-    assert_int_equal(full->via.map.size, 6);
+    assert_int_equal(full->via.map.size, 7);
     assert_true(value_as_bool(value_get(full, "acks_late"), &late) && !late);
     assert_true(value_as_bool(value_get(full, "reject_on_worker_lost"), &reject) && reject);
     assert_true(value_as_bool(value_get(full, "ignore_result"), &ignore) && ignore);
     assert_true(value_as_double(value_get(full, "time_limit"), &hard) && hard == 10);
     assert_true(value_as_double(value_get(full, "soft_time_limit"), &soft) && soft == 1.5);
     assert_true(value_as_int(value_get(full, "max_retries"), &retries) && retries == 7);
+    struct text rate = {NULL, 0};
+    assert_true(value_as_text(value_get(full, "rate_limit"), &rate) && text_equal(rate, "5/m"));
     msgpack_zone_destroy(&zone);
 }
 

@@ -27,6 +27,7 @@ class Redis(Server):
             raise RuntimeError("redis-server is not installed; run scripts/install-dependencies")
         super().__init__()
         self.port, = free_ports(1)
+        self.socket = self.folder / "socket"
 
     @property
     def url(self) -> str:
@@ -39,8 +40,8 @@ class Redis(Server):
 
     def _launch(self) -> Process:
         return Process(["redis-server", "--port", str(self.port), "--bind", "127.0.0.1",
-                        "--dir", str(self.folder), "--save", "", "--appendonly", "yes",
-                        "--appendfsync", "no"], self.log)
+                        "--unixsocket", str(self.socket), "--dir", str(self.folder),
+                        "--save", "", "--appendonly", "yes", "--appendfsync", "no"], self.log)
 
     def _accepts(self) -> bool:
         try:

@@ -167,12 +167,14 @@ class Worker(BaseWorker):
 
     def __init__(self, url: str, *args: str, app: str | Path | None = None, concurrency: int = 2,
                  backend: str = "rpc://", env: Mapping[str, str] | None = None,
-                 build: Path | None = None) -> None:
+                 build: Path | None = None, config: Path | None = None) -> None:
         folder = build or build_folder()
         program = folder / "celeriac"
         if not program.exists():
             raise RuntimeError(f"{program} does not exist; build it first (scripts/test does)")
         results = ["--result-backend", backend] if backend else []
+        if config:
+            results += ["--config", str(config)]
         super().__init__([str(program), "-A", str(app or example_tasks(folder)), "-b", url,
                           *results, "worker", "-c", str(concurrency), *_with_log_level(args)], env)
 

@@ -36,6 +36,8 @@ struct app {
     const struct runtime_kind *kind;
     struct runtime runtime;
     struct queues queues;
+    struct broker_queue missing_queue;
+    struct delayed delayed; /* empty: there is no quorum queue */
     struct broker_url urls[BROKER_URLS_MAX];
     size_t url_count;
     struct results results;
@@ -44,6 +46,9 @@ struct app {
     char nodename[APP_NAME_SIZE];
     char pidfile[PATH_MAX];
     char logfile[PATH_MAX];
+    char statedb[PATH_MAX]; /* "": none */
+    size_t revokes_max;     /* Celery's CELERY_WORKER_REVOKES_MAX, and seconds: */
+    double revoke_expires;  /* CELERY_WORKER_REVOKE_EXPIRES */
     unsigned concurrency;
     struct consumer *consumer;
     int exit_status;

@@ -99,6 +99,7 @@ static bool read_queue(struct reader *reader, const msgpack_object *queue, struc
 {
     *ret = (struct broker_queue){
         .name = text_of(reader, value_get(queue, "name"), NULL),
+        .alias = text_of(reader, value_get(queue, "alias"), NULL),
         .exchange = text_of(reader, value_get(queue, "exchange"), ""),
         .exchange_type = text_of(reader, value_get(queue, "exchange_type"), "direct"),
         .routing_key = text_of(reader, value_get(queue, "routing_key"), ""),
@@ -118,20 +119,20 @@ static bool read_queue(struct reader *reader, const msgpack_object *queue, struc
     return !reader->broken && ret->name != NULL;
 }
 
-static int read_all(const msgpack_object *described, struct queues *queues,
-                    char error[QUEUES_ERROR_SIZE])
+int queues_append(struct queues *queues, const msgpack_object *described,
+                  char error[QUEUES_ERROR_SIZE])
 {
     struct reader reader = {.zone = queues->zone};
     msgpack_object copy;
     if (!copy_value(described, queues->zone, &copy)) {
-        snprintf(error, QUEUES_ERROR_SIZE, "the app's queues cannot be read");
+        snprintf(error, QUEUES_ERROR_SIZE, "the description of the queues cannot be read");
         return -1;
     }
     for (uint32_t i = 0; i < copy.via.array.size; i++) {
-        struct broker_queue *queue = &queues->items[queues->count++];
+        struct broker_queue *queue = &queues->items[queues->known++];
         if (!read_queue(&reader, value_at(&copy, i), queue)) {
             snprintf(error, QUEUES_ERROR_SIZE,
-                     "the app's queue %.100s (number %u) has a part that is not as it must be",
+                     "the queue %.100s (number %u) has a part that is not as it must be",
                      queue->name != NULL ? queue->name : "without a name", (unsigned)i + 1);
             return -1;
         }
@@ -139,17 +140,27 @@ static int read_all(const msgpack_object *described, struct queues *queues,
     return 0;
 }
 
-int queues_read(const msgpack_object *described, struct queues *ret, char error[QUEUES_ERROR_SIZE])
+static size_t count_of(const msgpack_object *described)
 {
-    bool is_array = described->type == MSGPACK_OBJECT_ARRAY;
-    if (!is_array || described->via.array.size == 0 || described->via.array.size > QUEUES_MAX) {
+    return described != NULL && described->type == MSGPACK_OBJECT_ARRAY ? described->via.array.size
+                                                                        : 0;
+}
+
+int queues_read(const msgpack_object *described, const msgpack_object *others, struct queues *ret,
+                char error[QUEUES_ERROR_SIZE])
+{
+    size_t count = count_of(described), other_count = count_of(others);
+    struct queues queues;
+    if (count == 0 || count > QUEUES_MAX || other_count > QUEUES_MAX) {
         snprintf(error, QUEUES_ERROR_SIZE, "no queue is left to consume: see -Q and -X");
         return -1;
     }
-    struct queues queues;
-    if (!queues_make(described->via.array.size, &queues, error))
+    if (!queues_make(count + other_count, &queues, error))
         return -1;
-    int rc = read_all(described, &queues, error);
+    int rc = queues_append(&queues, described, error);
+    queues.count = queues.known;
+    if (rc == 0 && other_count > 0)
+        rc = queues_append(&queues, others, error);
     if (rc == 0)
         *ret = queues;
     else

@@ -3,15 +3,18 @@
  * the consumer's connections. */
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "codec/rate_limit.h"
 #include "worker/cli/app.h"
 #include "worker/cli/banner.h"
 #include "worker/cli/cpus.h"
+#include "worker/cli/nodename.h"
 #include "worker/cli/version.h"
 
-enum { START_SECONDS_MAX = 86400 };
+enum { START_SECONDS_MAX = 86400, REVOKES_LIMIT = 10000000 };
 
 static int refuse(char error[APP_ERROR_SIZE], const char *text)
 {
@@ -46,15 +49,56 @@ static int check_numbers(const struct app *app, char error[APP_ERROR_SIZE])
     return 0;
 }
 
+static int check_control(const struct app *app, char error[APP_ERROR_SIZE])
+{
+    const struct settings *settings = &app->settings;
+    struct codec_reason reason;
+    double limit;
+    const msgpack_object text = settings->task_default_rate_limit != NULL
+                                    ? value_string(settings->task_default_rate_limit)
+                                    : value_nil();
+    if (rate_limit_read(&text, &limit, &reason) != 0) {
+        snprintf(error, APP_ERROR_SIZE, "task_default_rate_limit: %s", reason.text);
+        return -1;
+    }
+    if (settings->control_exchange == NULL || strlen(settings->control_exchange) > 128)
+        return refuse(error, "control_exchange must be a name of at most 128 bytes");
+    return 0;
+}
+
+/* Celery's variables, where it too has no settings. */
+static int read_revoke_bounds(struct app *app, char error[APP_ERROR_SIZE])
+{
+    const char *max = getenv("CELERY_WORKER_REVOKES_MAX");
+    const char *expires = getenv("CELERY_WORKER_REVOKE_EXPIRES");
+    char *end;
+    app->revokes_max = CONSUMER_REVOKES_MAX;
+    app->revoke_expires = CONSUMER_REVOKE_EXPIRES;
+    if (max != NULL) {
+        long count = strtol(max, &end, 10);
+        if (*max == '\0' || *end != '\0' || count < 1 || count > REVOKES_LIMIT)
+            return refuse(error, "CELERY_WORKER_REVOKES_MAX takes a number from 1 to 10000000");
+        app->revokes_max = (size_t)count;
+    }
+    if (expires != NULL) {
+        double seconds = strtod(expires, &end);
+        if (*expires == '\0' || *end != '\0' || !(seconds >= 0 && seconds <= 1e9))
+            return refuse(error, "CELERY_WORKER_REVOKE_EXPIRES takes a number of seconds");
+        app->revoke_expires = seconds;
+    }
+    return 0;
+}
+
 static int select_queues(struct app *app, char error[APP_ERROR_SIZE])
 {
     queues_done(&app->queues);
-    return queues_select(&app->options, &app->settings, &app->queues, error);
+    return queues_select(&app->options, &app->settings, app->nodename, &app->queues, error);
 }
 
 int hello_check(struct app *app, char error[APP_ERROR_SIZE])
 {
-    if (check_numbers(app, error) != 0 || check_urls(app, error) != 0)
+    if (check_numbers(app, error) != 0 || check_control(app, error) != 0 ||
+        check_urls(app, error) != 0 || read_revoke_bounds(app, error) != 0)
         return -1;
     if (app->kind->apps_have_settings)
         return 0;
@@ -105,7 +149,8 @@ static int read_hello(struct app *app, const msgpack_object *description,
                       char error[APP_ERROR_SIZE])
 {
     if (read_settings(app, value_get(description, "settings"), error) != 0 ||
-        check_numbers(app, error) != 0 || check_urls(app, error) != 0)
+        check_numbers(app, error) != 0 || check_control(app, error) != 0 ||
+        check_urls(app, error) != 0)
         return -1;
     read_start_timeout(app, description);
     if (results_read(&app->results, &app->settings, description, error) != 0)
@@ -114,7 +159,30 @@ static int read_hello(struct app *app, const msgpack_object *description,
     if (value_is_nil(queues))
         return select_queues(app, error);
     queues_done(&app->queues);
-    return queues_read(queues, &app->queues, error);
+    return queues_read(queues, value_get(description, "other_queues"), &app->queues, error);
+}
+
+static bool is_line_type(const char *type)
+{
+    return type != NULL && (strcmp(type, "quorum") == 0 || strcmp(type, "classic") == 0);
+}
+
+/* Celery's condition: a quorum queue among those that are known, consumed or not. */
+static int prepare_queues(struct app *app, char error[APP_ERROR_SIZE])
+{
+    const struct queues *queues = &app->queues;
+    const char *type = app->settings.broker_native_delayed_delivery_queue_type;
+    app->delayed = (struct delayed){0};
+    if (!queues_missing(queues, &app->settings, &app->missing_queue))
+        return refuse(error, "out of memory");
+    if (!delayed_is_wanted(queues->items, queues->known))
+        return 0;
+    if (!is_line_type(type))
+        return refuse(error, "broker_native_delayed_delivery_queue_type must be quorum or classic");
+    if (!delayed_make(queues->zone, type, queues->items, queues->known, queues->count,
+                      &app->delayed))
+        return refuse(error, "out of memory");
+    return 0;
 }
 
 /* ---- to the consumer ---- */
@@ -136,6 +204,14 @@ static struct consumer_config consumer_config_of(const struct app *app)
         .prefetch_multiplier = is_auto ? 0 : (unsigned)settings->worker_prefetch_multiplier,
         .prefetch_automatic = is_auto,
         .worker_eta_task_limit = (unsigned)settings->worker_eta_task_limit,
+        .task_default_rate_limit = settings->task_default_rate_limit,
+        .worker_disable_rate_limits = settings->worker_disable_rate_limits,
+        .worker_enable_remote_control = settings->worker_enable_remote_control,
+        .control_exchange = settings->control_exchange,
+        .control_queue_ttl = settings->control_queue_ttl,
+        .control_queue_expires = settings->control_queue_expires,
+        .revokes_max = app->revokes_max,
+        .revoke_expires = app->revoke_expires,
         .eta_hold = settings->worker_eta_hold,
         .result_serializer = app->results.serializer,
         .accept_content = app->results.app_decides ? NULL : app->results.accepted,
@@ -145,6 +221,16 @@ static struct consumer_config consumer_config_of(const struct app *app)
         .task_inherit_parent_priority = settings->task_inherit_parent_priority,
         .task_serializer = settings->task_serializer,
         .task_default_queue = settings->task_default_queue,
+        .task_default_priority = settings->task_default_priority,
+        .task_default_delivery_mode = settings->task_default_delivery_mode,
+        .destinations =
+            {
+                .queues = app->queues.items,
+                .queue_count = app->queues.known,
+                .consumed_count = app->queues.count,
+                .missing = settings->task_create_missing_queues ? &app->missing_queue : NULL,
+                .delayed = app->delayed.queue_count > 0,
+            },
         .task_routes = app->routes.items,
         .task_route_count = app->routes.count,
     };
@@ -167,11 +253,15 @@ static struct broker_config broker_config_of(const struct app *app)
 {
     const struct settings *settings = &app->settings;
     int on_startup = settings->broker_connection_retry_on_startup;
+    bool is_delayed = app->delayed.queue_count > 0;
     return (struct broker_config){
         .urls = app->urls,
         .url_count = app->url_count,
-        .queues = app->queues.items,
-        .queue_count = app->queues.count,
+        .queues = is_delayed ? app->delayed.queues : app->queues.items,
+        .queue_count = is_delayed ? app->delayed.queue_count : app->queues.count,
+        .exchanges = app->delayed.exchanges,
+        .exchange_count = app->delayed.exchange_count,
+        .detect_quorum_queues = settings->worker_detect_quorum_queues,
         .product = "celeriac",
         .version = CELERIAC_VERSION,
         .purge = app->options.purge,
@@ -237,9 +327,22 @@ static void log_warnings(const struct app *app)
         settings_warn_unknown(&app->settings, on_warning, NULL);
 }
 
+/* The option, or the app's setting: the place is known only now. */
+static int open_state(struct app *app, const struct consumer_config *config,
+                      char error[APP_ERROR_SIZE])
+{
+    const char *file =
+        app->options.statedb != NULL ? app->options.statedb : app->settings.worker_state_db;
+    if (file == NULL)
+        return 0;
+    if (nodename_expand_file(file, app->nodename, app->statedb, sizeof(app->statedb)) != 0)
+        return refuse(error, "--statedb is too long");
+    return consumer_open_state(app->consumer, config, app->statedb, error);
+}
+
 int hello_accept(struct app *app, const msgpack_object *description, char error[APP_ERROR_SIZE])
 {
-    if (read_hello(app, description, error) != 0)
+    if (read_hello(app, description, error) != 0 || prepare_queues(app, error) != 0)
         return -1;
     set_log_format(app);
     hello_set_color(app);
@@ -249,6 +352,8 @@ int hello_accept(struct app *app, const msgpack_object *description, char error[
         print_banner(app, description);
     log_warnings(app);
     struct consumer_config config = consumer_config_of(app);
+    if (open_state(app, &config, error) != 0)
+        return -1;
     struct broker_config broker = broker_config_of(app);
     struct pool_config pool = pool_config_of(app);
     struct backend_config backend = backend_config_of(app);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "worker/cli/app.h"
+#include "worker/cli/client_command.h"
 #include "worker/cli/pidfile.h"
 
 enum {
@@ -190,6 +191,9 @@ int main(int argc, char **argv)
 {
     static struct app app;
     reset_signals();
+    int command = options_find_command(argc, argv);
+    if (command < argc && client_command_is(argv[command]))
+        return client_command_run(argc, argv, command);
     settings_init(&app.settings);
     int status = start(argc, argv, &app);
     queues_done(&app.queues);

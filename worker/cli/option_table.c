@@ -117,6 +117,13 @@ static bool call_exclude_queues(struct option_parse *parse, const char *value)
     return split_names(parse, value, &options->exclude_queues_text, &options->exclude_queues);
 }
 
+static bool call_no_remote_control(struct option_parse *parse, const char *value)
+{
+    (void)value;
+    return settings_put(parse->settings, parse->source, "worker_enable_remote_control", "false",
+                        parse->problem) == SETTINGS_OK;
+}
+
 static bool call_set(struct option_parse *parse, const char *value)
 {
     return settings_override(parse->settings, SETTING_SET, value, parse->problem) != SETTINGS_ERROR;
@@ -161,7 +168,7 @@ const struct option_row option_table[] = {
      "where results go; with a library redis://, rpc:// or disabled:// (default)"},
     {0, SCOPE_GLOBAL, "loader", "CLASS", "LOADER", TO(loader), "the app's loader"},
     {0, SCOPE_GLOBAL, "config", "NAME", "CONFIG_MODULE", TO(config),
-     "module with the app's settings, or INI file with settings in its section [celery]"},
+     "module with the app's settings, or INI file: [celery] settings, [queue NAME] task_queues"},
     {0, SCOPE_GLOBAL, "workdir", "FOLDER", NULL, TO(workdir), "go there before anything else"},
     {'C', SCOPE_GLOBAL, "no-color", NULL, "NO_COLOR", FLAG(no_color), "no colours in the log"},
     {'q', SCOPE_GLOBAL, "quiet", NULL, NULL, FLAG(quiet), "no banner"},
@@ -222,8 +229,10 @@ const struct option_row option_table[] = {
      "accepted: there are no event heartbeats"},
     {0, SCOPE_WORKER, "heartbeat-interval", "S", NULL, WARN(NO_EVENTS),
      "accepted; not supported yet"},
-    {'S', SCOPE_WORKER, "statedb", "FILE", NULL, WARN("revokes are not supported yet"),
-     "accepted; not supported yet"},
+    {0, SCOPE_WORKER, "without-remote-control", NULL, NULL, CALL(no_remote_control),
+     "answer no remote control: no revoke, no rate limits at run time"},
+    {'S', SCOPE_WORKER, "statedb", "FILE", NULL, TO(statedb),
+     "keep there what has been revoked; %n is the node, %h its host, %d the domain"},
     {'s', SCOPE_WORKER, "schedule-filename", "FILE", NULL, WARN(NO_BEAT), "accepted: it is for -B"},
     {0, SCOPE_OURS, "schedule", "FILE", NULL, WARN(NO_BEAT), NULL},
     {0, SCOPE_WORKER, "scheduler", "CLASS", NULL, WARN(NO_BEAT), "accepted: it is for -B"},
@@ -242,7 +251,9 @@ const size_t option_count = ARRAY_LEN(option_table);
 void option_print_help(void)
 {
     puts("Usage: celeriac [-A APP] [-b URL] [--result-backend URL] worker [OPTIONS] "
-         "[name=value ...]\n\n"
+         "[name=value ...]\n"
+         "       celeriac [-b URL] [--result-backend URL] call TASK | result ID (see call --help, "
+         "result --help)\n\n"
          "A Celery-compatible worker. Options:");
     for (size_t i = 0; i < ARRAY_LEN(option_table); i++) {
         const struct option_row *row = &option_table[i];

@@ -86,8 +86,24 @@ static enum options_answer read_argv(int argc, char **argv, struct option_parse 
     if (optind == argc)
         return OPTIONS_RUN;
     if (strcmp(argv[optind], "worker") != 0)
-        return usage_error("the only command is 'worker'");
+        return usage_error("the commands are 'worker', 'call' and 'result'");
     return read_overrides(argc - optind - 1, argv + optind + 1, parse);
+}
+
+int options_find_command(int argc, char **argv)
+{
+    struct option long_options[OPTIONS_MAX] = {0};
+    char letters[2 * OPTIONS_MAX + 1] = "+"; /* the first word that is no option is the end */
+    int complains = opterr;
+    fill_getopt(long_options, letters + 1);
+    opterr = 0; /* what is wrong is told by who reads them */
+    optind = 0;
+    while (getopt_long(argc, argv, letters, long_options, NULL) != -1)
+        continue;
+    int index = optind;
+    optind = 0;
+    opterr = complains;
+    return index;
 }
 
 /* ---- the environment ---- */

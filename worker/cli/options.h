@@ -16,7 +16,7 @@ enum { OPTIONS_WARNINGS_MAX = 32 };
 /* Strings are those of argv or of the environment; NULL: not given. */
 struct options {
     const char *app, *python, *loader, *config, *workdir;
-    const char *hostname, *logfile, *pidfile, *uid, *gid, *umask;
+    const char *hostname, *logfile, *pidfile, *statedb, *uid, *gid, *umask;
     const char *include, *queues_given, *exclude_queues_given;
     enum log_level loglevel;
     bool purge, quiet, no_color, skip_checks, task_events, no_preload, celery_acks;
@@ -36,6 +36,8 @@ enum options_answer {
  * -c CELERY_WORKER_CONCURRENCY for one), into *options and *settings. Borrows the strings. */
 enum options_answer options_read(int argc, char **argv, struct options *options,
                                  struct settings *settings);
+/* The place of the command in argv, argc if there is none. */
+int options_find_command(int argc, char **argv);
 /* Remembers that an option has no effect, and why, for the log. */
 void options_warn(struct options *options, const char *name, const char *why);
 void options_done(struct options *options);

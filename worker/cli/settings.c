@@ -17,6 +17,8 @@ enum setting_type {
     TYPE_CHOICE,
     TYPE_COUNT,
     TYPE_COUNT_OR_AUTO,
+    TYPE_PRIORITY,
+    TYPE_DELIVERY_MODE,
     TYPE_SECONDS
 };
 
@@ -58,6 +60,7 @@ static const struct setting table[] = {
     SETTING(task_inherit_parent_priority, TYPE_BOOL, "false"),
     SETTING(task_serializer, TYPE_STRING, "json"),
     SETTING(task_routes, TYPE_STRING, NULL),
+    SETTING(task_default_rate_limit, TYPE_STRING, NULL),
     SETTING(task_create_missing_queues, TYPE_BOOL, "true"),
     SETTING(task_time_limit, TYPE_SECONDS, "0"),
     SETTING(task_soft_time_limit, TYPE_SECONDS, "0"),
@@ -69,6 +72,12 @@ static const struct setting table[] = {
     SETTING(task_create_missing_queue_type, TYPE_STRING, "classic"),
     SETTING(task_create_missing_queue_exchange_type, TYPE_STRING, NULL),
     SETTING(task_queue_max_priority, TYPE_COUNT, "0"),
+    SETTING(task_queues, TYPE_STRING, NULL),
+    SETTING(task_default_priority, TYPE_PRIORITY, NULL),
+    SETTING(task_default_delivery_mode, TYPE_DELIVERY_MODE, "2"),
+    SETTING(worker_direct, TYPE_BOOL, "false"),
+    SETTING(worker_detect_quorum_queues, TYPE_BOOL, "true"),
+    SETTING(broker_native_delayed_delivery_queue_type, TYPE_STRING, "quorum"),
     SETTING(worker_concurrency, TYPE_COUNT, "0"),
     SETTING(worker_prefetch_multiplier, TYPE_COUNT_OR_AUTO, "auto"),
     SETTING(worker_eta_task_limit, TYPE_COUNT, "0"),
@@ -77,6 +86,12 @@ static const struct setting table[] = {
     SETTING(worker_max_memory_per_child, TYPE_COUNT, "0"),
     SETTING(worker_lost_max_deliveries, TYPE_COUNT, "3"),
     SETTING(worker_proc_alive_timeout, TYPE_SECONDS, "4"),
+    SETTING(worker_disable_rate_limits, TYPE_BOOL, "false"),
+    SETTING(worker_enable_remote_control, TYPE_BOOL, "true"),
+    SETTING(control_exchange, TYPE_STRING, "celery"),
+    SETTING(control_queue_ttl, TYPE_SECONDS, "300"),
+    SETTING(control_queue_expires, TYPE_SECONDS, "10"),
+    SETTING(worker_state_db, TYPE_STRING, NULL),
     SETTING(worker_pool, TYPE_STRING, "prefork"),
     SETTING(worker_log_format, TYPE_STRING, NULL),
     SETTING(worker_log_color, TYPE_CHOICE, NULL),
@@ -91,38 +106,17 @@ static const char *const unsupported_prefixes[] = {
     "task_",      "timezone",  "worker_",
 };
 
-static enum settings_answer read_bool(const char *text, bool *ret)
-{
-    static const struct {
-        const char *word;
-        bool value;
-    } words[] = {{"true", true}, {"yes", true},  {"on", true}, {"1", true},    {"false", false},
-                 {"no", false},  {"off", false}, {"0", false}, {"none", false}};
-    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
-        if (strcasecmp(text, words[i].word) == 0) {
-            *ret = words[i].value;
-            return SETTINGS_OK;
-        }
-    }
-    return SETTINGS_ERROR;
-}
-
-static bool is_none(const char *text)
-{
-    return text[0] == '\0' || strcasecmp(text, "none") == 0;
-}
-
 static enum settings_answer read_choice(const char *text, int *ret)
 {
     bool flag = false;
-    if (is_none(text)) {
+    if (setting_is_none(text)) {
         *ret = -1;
         return SETTINGS_OK;
     }
-    enum settings_answer answer = read_bool(text, &flag);
-    if (answer == SETTINGS_OK)
-        *ret = flag;
-    return answer;
+    if (!setting_bool(text, &flag))
+        return SETTINGS_ERROR;
+    *ret = flag;
+    return SETTINGS_OK;
 }
 
 /* None is -1 for broker_connection_max_retries, where 0 means something else, and 0 everywhere
@@ -130,7 +124,7 @@ static enum settings_answer read_choice(const char *text, int *ret)
 static enum settings_answer read_count(const struct setting *setting, const char *text, int *ret)
 {
     bool retries = setting->offset == offsetof(struct settings, broker_connection_max_retries);
-    if (is_none(text)) {
+    if (setting_is_none(text)) {
         *ret = retries ? -1 : 0;
         return SETTINGS_OK;
     }
@@ -154,7 +148,7 @@ static enum settings_answer read_count_or_auto(const struct setting *setting, co
 
 static enum settings_answer read_seconds(const char *text, double *ret)
 {
-    if (is_none(text)) {
+    if (setting_is_none(text)) {
         *ret = 0;
         return SETTINGS_OK;
     }
@@ -164,20 +158,6 @@ static enum settings_answer read_seconds(const char *text, double *ret)
         return SETTINGS_ERROR;
     *ret = number;
     return SETTINGS_OK;
-}
-
-bool setting_list_split(char *text, const char *separators, struct setting_list *ret)
-{
-    struct setting_list list = {.count = 0};
-    char *rest;
-    for (char *item = strtok_r(text, separators, &rest); item != NULL;
-         item = strtok_r(NULL, separators, &rest)) {
-        if (list.count == SETTING_LIST_MAX)
-            return false;
-        list.items[list.count++] = item;
-    }
-    *ret = list;
-    return true;
 }
 
 /* Brackets and quotes are how the same list looks in a Python file. */
@@ -192,7 +172,7 @@ static enum settings_answer assign(struct settings *settings, size_t index, char
     void *place = (char *)settings + setting->offset;
     switch (setting->type) {
     case TYPE_BOOL:
-        return read_bool(text, place);
+        return setting_bool(text, place) ? SETTINGS_OK : SETTINGS_ERROR;
     case TYPE_CHOICE:
         return read_choice(text, place);
     case TYPE_COUNT:
@@ -201,10 +181,14 @@ static enum settings_answer assign(struct settings *settings, size_t index, char
         return read_count_or_auto(setting, text, place);
     case TYPE_SECONDS:
         return read_seconds(text, place);
+    case TYPE_PRIORITY:
+        return setting_priority(text, place) ? SETTINGS_OK : SETTINGS_ERROR;
+    case TYPE_DELIVERY_MODE:
+        return setting_delivery_mode(text, place) ? SETTINGS_OK : SETTINGS_ERROR;
     case TYPE_LIST:
         return read_list(text, place);
     case TYPE_STRING:
-        *(const char **)place = is_none(text) ? NULL : text;
+        *(const char **)place = setting_is_none(text) ? NULL : text;
         return SETTINGS_OK;
     }
     return SETTINGS_ERROR;
@@ -217,6 +201,8 @@ static const char *const type_words[] = {
     [TYPE_CHOICE] = "true, false or None",
     [TYPE_COUNT] = "a whole number from 0 to 1000000000, or None",
     [TYPE_COUNT_OR_AUTO] = "a whole number from 0 to 1000000000, or auto",
+    [TYPE_PRIORITY] = "a whole number from 0 to 255, or None",
+    [TYPE_DELIVERY_MODE] = "persistent or transient",
     [TYPE_SECONDS] = "a number of seconds from 0, or None",
 };
 
@@ -383,6 +369,7 @@ void settings_done(struct settings *settings)
 {
     for (size_t i = 0; i < ARRAY_LEN(table); i++)
         free(settings->owned[i]);
+    queue_lines_done(&settings->queue_lines);
     overrides_done(&settings->overrides);
     *settings = (struct settings){0};
 }

@@ -12,14 +12,10 @@
 #include "codec/base.h"
 #include "codec/value.h"
 #include "worker/cli/overrides.h"
+#include "worker/cli/queue_lines.h"
+#include "worker/cli/setting_words.h"
 
-enum { SETTING_LIST_MAX = 16, SETTINGS_COUNT_MAX = 64 };
-
-/* Names separated by commas; the strings live as long as the settings. */
-struct setting_list {
-    const char *items[SETTING_LIST_MAX];
-    size_t count;
-};
+enum { SETTINGS_COUNT_MAX = 64 };
 
 /* Numbers that Celery writes as None are 0 here where 0 means "none", else as said. */
 struct settings {
@@ -40,13 +36,20 @@ struct settings {
     bool task_ignore_result, task_create_missing_queues;
     bool task_track_started, task_store_errors_even_if_ignored, task_inherit_parent_priority;
     const char *task_serializer;
+    const char *task_default_rate_limit;
     const char *task_routes; /* as routes.h reads it */
     double task_time_limit, task_soft_time_limit;
     const char *task_default_queue, *task_default_exchange, *task_default_exchange_type;
     const char *task_default_routing_key, *task_default_queue_type;
     const char *task_create_missing_queue_type, *task_create_missing_queue_exchange_type;
+    const char *broker_native_delayed_delivery_queue_type;
+    const char *task_queues; /* JSON, as task_queues.h reads it */
     int task_queue_max_priority;
+    int task_default_priority;      /* -1: None */
+    int task_default_delivery_mode; /* 1 transient, 2 persistent */
+    bool worker_disable_rate_limits, worker_enable_remote_control;
 
+    bool worker_direct, worker_detect_quorum_queues;
     int worker_concurrency;
     int worker_prefetch_multiplier; /* -1: auto */
     int worker_eta_task_limit;      /* 0: None */
@@ -54,10 +57,14 @@ struct settings {
     int worker_max_tasks_per_child, worker_max_memory_per_child;
     int worker_lost_max_deliveries;
     double worker_proc_alive_timeout;
+    const char *control_exchange;
+    double control_queue_ttl, control_queue_expires;
+    const char *worker_state_db;
     const char *worker_pool, *worker_log_format;
     int worker_log_color; /* -1: None, where there is a terminal */
 
-    struct overrides overrides; /* what the file and --set have named, for the runtime */
+    struct queue_lines queue_lines; /* the file's [queue NAME] sections */
+    struct overrides overrides;     /* what the file and --set have named, for the runtime */
     enum setting_source sources[SETTINGS_COUNT_MAX]; /* by place in the table */
     char *owned[SETTINGS_COUNT_MAX];                 /* the text behind strings and lists */
 };
@@ -69,10 +76,6 @@ enum settings_answer {
     SETTINGS_UNKNOWN = 1, /* not in the table: nothing is changed, `message` is untouched */
     SETTINGS_ERROR = -1,  /* the value cannot be read: `message` says what would be right */
 };
-
-/* Cuts `text`, which the items then point into. False: more than SETTING_LIST_MAX of them, and *ret
- * is untouched. */
-MUST_CHECK bool setting_list_split(char *text, const char *separators, struct setting_list *ret);
 
 void settings_init(struct settings *settings);
 void settings_done(struct settings *settings);

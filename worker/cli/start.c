@@ -49,8 +49,13 @@ static int read_config(struct app *app)
     char error[SETTINGS_MESSAGE_SIZE];
     if (config == NULL)
         return 0;
-    if (is_ini_file(app, config))
-        return settings_read_file(&app->settings, config, error) == 0 ? 0 : fail(error);
+    if (is_ini_file(app, config)) {
+        if (settings_read_file(&app->settings, config, error) != 0)
+            return fail(error);
+        if (app->kind->apps_have_settings && app->settings.queue_lines.count > 0)
+            return fail("[queue NAME] sections are for native tasks: a Celery app has task_queues");
+        return 0;
+    }
     return setenv("CELERY_CONFIG_MODULE", config, 1) == 0 ? 0 : fail("out of memory");
 }
 

@@ -13,10 +13,12 @@
 struct chord {
     struct text group;
     struct backend_part part;
+    struct text *ids; /* instead of a part: of the tasks whose results are asked for */
+    size_t id_count;
     bool ending;        /* all parts are there: a child starts the body, or fails it */
     bool failing;       /* it has been told to fail it */
     struct chord *next; /* that the body was a part of */
-    char data[];
+    max_align_t data[];
 };
 
 /* ---- what a report says ---- */
@@ -26,22 +28,52 @@ static struct chord *chord_new(struct text group, struct text member)
     struct chord *chord = calloc(1, sizeof(*chord) + group.size + member.size);
     if (chord == NULL)
         return NULL;
-    memcpy(chord->data, group.data, group.size);
-    memcpy(chord->data + group.size, member.data, member.size);
-    chord->group = (struct text){chord->data, group.size};
+    char *place = (char *)chord->data;
+    memcpy(place, group.data, group.size);
+    memcpy(place + group.size, member.data, member.size);
+    chord->group = (struct text){place, group.size};
     chord->part.group_id = chord->group;
-    chord->part.member = (struct bytes){chord->data + group.size, member.size};
+    chord->part.member = (struct bytes){place + group.size, member.size};
+    return chord;
+}
+
+static size_t size_of_ids(const msgpack_object *ids)
+{
+    size_t size = 0;
+    struct text id;
+    for (size_t i = 0; value_as_text(value_at(ids, i), &id); i++)
+        size += sizeof(struct text) + id.size;
+    return size;
+}
+
+static struct chord *chord_new_look(struct text group, const msgpack_object *ids)
+{
+    size_t size = size_of_ids(ids);
+    struct text id;
+    struct chord *chord = calloc(1, sizeof(*chord) + size + group.size);
+    if (chord == NULL)
+        return NULL;
+    chord->ids = (struct text *)chord->data;
+    while (value_as_text(value_at(ids, chord->id_count), &id))
+        chord->id_count++;
+    char *place = (char *)(chord->ids + chord->id_count);
+    for (size_t i = 0; i < chord->id_count && value_as_text(value_at(ids, i), &id); i++) {
+        chord->ids[i] = (struct text){memcpy(place, id.data, id.size), id.size};
+        place += id.size;
+    }
+    chord->group = (struct text){memcpy(place, group.data, group.size), group.size};
     return chord;
 }
 
 static struct chord *chord_read(const struct request *request, const msgpack_object *report)
 {
     const msgpack_object *said = value_get(report, "chord");
-    struct text group, member;
+    const msgpack_object *ids = value_get(said, "results");
+    struct text group, member = {"", 0};
     if (!value_as_text(value_get(said, "group"), &group) ||
-        !value_as_bytes(value_get(said, "member"), &member))
+        (ids == NULL && !value_as_bytes(value_get(said, "member"), &member)))
         return NULL;
-    struct chord *chord = chord_new(group, member);
+    struct chord *chord = ids != NULL ? chord_new_look(group, ids) : chord_new(group, member);
     if (chord == NULL)
         log_critical("Out of memory: the chord of task %s will not end", request_label(request));
     else
@@ -152,7 +184,7 @@ static void on_followed(struct request *request)
         give_up(request, "the worker stops");
     else if (sent->refused && !request->chord->failing)
         record(request, NULL, "Callback error: the broker has not taken the message");
-    else if (request->chord->failing || sent->failed)
+    else if (request->chord->failing || sent->failed || request->chord->ids != NULL)
         leave(request);
     else
         remove_keys(request);
@@ -182,11 +214,19 @@ static void on_added(void *context, const char *error, const struct backend_part
         leave(request);
 }
 
+static enum backend_answer ask(struct request *request)
+{
+    const struct chord *chord = request->chord;
+    struct backend *backend = request->consumer->backend;
+    if (chord->ids != NULL)
+        return backend_get_results(backend, chord->ids, chord->id_count, on_added, request);
+    return backend_add_part(backend, &chord->part, on_added, request);
+}
+
 static void add_part(struct request *request)
 {
     request_set_state(request, REQUEST_JOINING);
-    switch (
-        backend_add_part(request->consumer->backend, &request->chord->part, on_added, request)) {
+    switch (ask(request)) {
     case BACKEND_PENDING:
         break;
     case BACKEND_FULL:

@@ -24,7 +24,12 @@ static void on_window_timer(uv_timer_t *timer);
 
 static void adjust_prefetch(struct consumer *consumer)
 {
-    struct prefetch_hand hand = {.held = consumer->waiting.count, .parking = consumer->parking};
+    size_t throttled = consumer->throttles.count;
+    struct prefetch_hand hand = {
+        .held = consumer->waiting.count +
+                (throttled < THROTTLE_WINDOW_MAX ? throttled : THROTTLE_WINDOW_MAX),
+        .parking = consumer->parking,
+    };
     uint32_t prefetch = prefetch_window(&consumer->prefetch, &hand);
     if (prefetch_restless(&consumer->prefetch) && consumer->state == CONSUMER_RUNNING &&
         !uv_is_active((uv_handle_t *)&consumer->window_timer))
@@ -151,6 +156,24 @@ static void on_blocked(void *context, bool blocked)
     consumer_adjust(consumer);
 }
 
+static void on_delivery(void *context, struct broker_delivery *delivery)
+{
+    struct consumer *consumer = context;
+    if (control_is(&consumer->control, delivery))
+        control_delivery(consumer, delivery);
+    else
+        intake_delivery(consumer, delivery);
+}
+
+static void on_oversized(void *context, struct broker_delivery *delivery, uint64_t size)
+{
+    struct consumer *consumer = context;
+    if (control_is(&consumer->control, delivery))
+        control_oversized(delivery, size);
+    else
+        intake_oversized(consumer, delivery, size);
+}
+
 static void on_drained(void *context)
 {
     stalled_retry(context);
@@ -185,8 +208,8 @@ static void on_broker_failed(void *context, const char *text)
 static const struct broker_handler broker_handler = {
     .on_up = on_up,
     .on_down = on_down,
-    .on_delivery = intake_delivery,
-    .on_oversized = intake_oversized,
+    .on_delivery = on_delivery,
+    .on_oversized = on_oversized,
     .on_blocked = on_blocked,
     .on_drained = on_drained,
     .on_notice = on_broker_notice,
@@ -206,33 +229,6 @@ static const struct backend_handler backend_handler = {
     .on_drained = on_drained,
     .on_trouble = on_backend_trouble,
 };
-
-void consumer_log_state(const struct consumer *consumer)
-{
-    struct pool_stats pool;
-    struct broker_stats broker = {0};
-    pool_get_stats(consumer->pool, &pool);
-    if (consumer->broker != NULL)
-        broker_get_stats(consumer->broker, &broker);
-    log_warning("pool: slots=%u ready=%u busy=%u queued=%zu submitted=%llu done=%llu lost=%llu "
-                "timed_out=%llu spawned=%llu recycled=%llu forkservers=%u",
-                pool.slots, pool.ready, pool.busy, pool.queued, (unsigned long long)pool.submitted,
-                (unsigned long long)pool.done, (unsigned long long)pool.lost,
-                (unsigned long long)pool.timed_out, (unsigned long long)pool.spawned,
-                (unsigned long long)pool.recycled, pool.forkservers);
-    log_warning("broker: consuming=%d publishing=%d blocked=%d epoch=%llu prefetch=%u "
-                "unsettled=%zu delivered=%llu settled=%llu published=%llu confirmed=%llu "
-                "outbox=%zu messages, %zu bytes",
-                broker.consuming, broker.publishing, broker.blocked,
-                (unsigned long long)broker.epoch, broker.prefetch, broker.unsettled,
-                (unsigned long long)broker.delivered, (unsigned long long)broker.settled,
-                (unsigned long long)broker.published, (unsigned long long)broker.confirmed,
-                broker.outbox_messages, broker.outbox_bytes);
-    log_warning("requests: held=%zu waiting for their eta=%zu being parked=%zu being recorded=%zu "
-                "joining chords=%zu finished while offline=%zu",
-                consumer->settlement.count, consumer->waiting.count, consumer->parking,
-                consumer->recording, consumer->joining, consumer->settlement.finished);
-}
 
 /* ---- life ---- */
 
@@ -256,7 +252,8 @@ struct consumer *consumer_new(uv_loop_t *loop, const struct pool_config *pool,
     uv_timer_init(loop, &consumer->stop_timer);
     uv_timer_init(loop, &consumer->window_timer);
     consumer->eta_timer.data = consumer->stop_timer.data = consumer->window_timer.data = consumer;
-    consumer->open_handles = 3;
+    throttle_init(consumer);
+    consumer->open_handles = 4;
     return consumer;
 }
 
@@ -267,10 +264,16 @@ void consumer_free(struct consumer *consumer)
     assert(consumer->state == CONSUMER_STOPPED);
     settlement_done(&consumer->settlement);
     eta_heap_done(&consumer->waiting);
+    throttle_done(consumer);
+    revoked_done(&consumer->revoked);
+    revoked_done(&consumer->revoked_stamps);
     pool_free(consumer->pool);
     backend_close(consumer->backend);
     broker_free(consumer->broker);
     delay_done(&consumer->delay);
+    free(consumer->queues);
+    free(consumer->exchanges);
+    destinations_done(&consumer->destinations);
     registry_done(&consumer->registry);
     free(consumer);
 }
@@ -280,13 +283,63 @@ int consumer_start(struct consumer *consumer)
     return pool_start(consumer->pool);
 }
 
+/* What the config names, and remote control. */
+static bool make_queues(struct consumer *consumer, struct broker_config *config)
+{
+    size_t count = config->queue_count;
+    struct broker_queue *queues = reallocarray(NULL, count + 1, sizeof(struct broker_queue));
+    if (queues == NULL)
+        return false;
+    memcpy(queues, config->queues, count * sizeof(*queues));
+    if (consumer->config.worker_enable_remote_control)
+        control_queue(&consumer->control, &queues[count++]);
+    config->queues = consumer->queues = queues;
+    config->queue_count = count;
+    return true;
+}
+
+static bool make_exchanges(struct consumer *consumer, struct broker_config *config)
+{
+    size_t count = config->exchange_count;
+    struct broker_exchange *exchanges =
+        reallocarray(NULL, count + 1, sizeof(struct broker_exchange));
+    if (exchanges == NULL)
+        return false;
+    if (count > 0)
+        memcpy(exchanges, config->exchanges, count * sizeof(*exchanges));
+    if (consumer->config.worker_enable_remote_control)
+        control_exchange(&consumer->control, &exchanges[count++]);
+    config->exchanges = consumer->exchanges = exchanges;
+    config->exchange_count = count;
+    return true;
+}
+
 /* Needs the config. False: out of memory. */
 static bool open_broker(struct consumer *consumer, const struct broker_config *config)
 {
     struct broker_config own = *config;
     own.prefetch = consumer->sent_prefetch;
+    control_init(&consumer->control, &consumer->config);
+    if (!make_queues(consumer, &own) || !make_exchanges(consumer, &own))
+        return false;
     consumer->broker = broker_new(consumer->loop, &own, &broker_handler, consumer);
     return consumer->broker != NULL;
+}
+
+static void init_revoked(struct consumer *consumer, const struct consumer_config *config)
+{
+    revoked_init(&consumer->revoked, config->revokes_max, config->revoke_expires);
+    revoked_init(&consumer->revoked_stamps, config->revokes_max, config->revoke_expires);
+}
+
+int consumer_open_state(struct consumer *consumer, const struct consumer_config *config,
+                        const char *path, char error[CONSUMER_ERROR_SIZE])
+{
+    assert(consumer->statedb == NULL && consumer->broker == NULL);
+    init_revoked(consumer, config);
+    consumer->statedb =
+        statedb_open(consumer->loop, path, &consumer->revoked, &consumer->revoked_stamps, error);
+    return consumer->statedb != NULL ? 0 : -1;
 }
 
 int consumer_connect(struct consumer *consumer, const struct consumer_config *config,
@@ -297,6 +350,10 @@ int consumer_connect(struct consumer *consumer, const struct consumer_config *co
     if (pool_open(consumer->pool, pool) != 0)
         return -ENOMEM;
     consumer->config = *config;
+    if (consumer->statedb == NULL)
+        init_revoked(consumer, config);
+    throttle_start(consumer);
+    destinations_init(&consumer->destinations, &config->destinations);
     prefetch_init(&consumer->prefetch, config->concurrency,
                   config->concurrency * config->prefetch_multiplier, config->prefetch_automatic,
                   config->worker_eta_task_limit, config->eta_hold > 0);

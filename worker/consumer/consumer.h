@@ -17,6 +17,7 @@
 #include "broker/broker.h"
 #include "codec/serializer.h"
 #include "codec/value.h"
+#include "worker/consumer/destination.h"
 #include "worker/pool/pool.h"
 
 struct consumer;
@@ -25,6 +26,9 @@ struct consumer;
  * wait for their confirms. */
 #define CONSUMER_BODY_MAX   ((size_t)128 * 1024 * 1024)
 #define CONSUMER_OUTBOX_MAX ((size_t)64 * 1024 * 1024)
+
+/* Celery's bounds of what is remembered as revoked: tasks, and seconds. */
+enum { CONSUMER_REVOKES_MAX = 50000, CONSUMER_REVOKE_EXPIRES = 10800 };
 
 /* Where messages of a task go that a task sends (one of Celery's task_routes). */
 struct routing_rule {
@@ -44,14 +48,24 @@ struct consumer_config {
     unsigned prefetch_multiplier;   /* 0 = unlimited */
     bool prefetch_automatic;        /* the window follows the work; then there is no multiplier */
     unsigned worker_eta_task_limit; /* the window does not grow beyond it; 0 = none */
-    double eta_hold; /* seconds: what is due later is parked at the broker; 0 = nothing is */
+    const char *task_default_rate_limit; /* as codec/rate_limit.h reads it; NULL: none */
+    bool worker_disable_rate_limits;
+    bool worker_enable_remote_control;
+    const char *control_exchange; /* the prefix of what remote control declares */
+    double control_queue_ttl, control_queue_expires; /* seconds */
+    size_t revokes_max;                              /* tasks, and as many stamps */
+    double revoke_expires; /* seconds; what is older is forgotten first, when there is no room */
+    double eta_hold;       /* seconds: what is due later is parked at the broker; 0 = nothing is */
     /* NULL: none that we know. Then the runtime leaves no documents to us. */
     const struct serializer *result_serializer;
     /* NULL at the end. NULL altogether: the runtime decides (HELLO's `records`). */
     const struct serializer *const *accept_content;
     bool result_extended, task_track_started, task_store_errors_even_if_ignored;
     bool task_inherit_parent_priority;
-    const char *task_serializer; /* of what tasks send; NULL: the runtime knows */
+    const char *task_serializer;    /* of what tasks send; NULL: the runtime knows */
+    int task_default_priority;      /* of what tasks send if they do not say it; -1: none */
+    int task_default_delivery_mode; /* likewise: 1 transient, 2 persistent */
+    struct destination_rules destinations;
     /* Where what tasks send goes if they do not say it. */
     const char *task_default_queue;
     const struct routing_rule *task_routes;
@@ -74,6 +88,12 @@ void consumer_free(struct consumer *consumer);
 
 /* Starts the pool. 0 or a negative errno: the runtime's program cannot be executed. */
 MUST_CHECK int consumer_start(struct consumer *consumer);
+
+enum { CONSUMER_ERROR_SIZE = 512 };
+/* Reads what was revoked before from --statedb's file, and keeps it there from now on. Before
+ * consumer_connect. -1 with a sentence in `error`: the file cannot be used. */
+MUST_CHECK int consumer_open_state(struct consumer *consumer, const struct consumer_config *config,
+                                   const char *path, char error[CONSUMER_ERROR_SIZE]);
 
 /* Opens the pool (pool_open with `pool`), the broker and the backend (where documents go that the
  * runtime leaves to us; loop, broker, handler and bounds are filled in), and consumes. Call once. 0

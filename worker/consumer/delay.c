@@ -49,7 +49,9 @@ static void fill_arguments(struct delay_place *place)
             (msgpack_object_kv){value_string(arguments[i].key), arguments[i].value};
     place->queue = (struct broker_queue){
         .name = place->name,
-        .exchange = "",
+        .exchange = place->name,
+        .exchange_type = "fanout",
+        .routing_key = "",
         .durable = true,
         .arguments = {.type = MSGPACK_OBJECT_MAP, .via.map = {DELAY_ARGUMENTS, place->arguments}},
     };

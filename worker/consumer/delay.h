@@ -18,7 +18,9 @@
 enum { DELAY_ARGUMENTS = 6, DELAY_PLACES_MAX = 1024 };
 
 struct delay_place {
-    struct broker_queue queue; /* of the broker; its name is the routing key that leads there */
+    /* Behind an exchange of the same name: where the queue is not ours to declare, nothing gets
+     * into it. */
+    struct broker_queue queue;
     const struct broker_queue *home;
     int priority; /* -1: of those without one */
     unsigned seconds;

@@ -28,7 +28,7 @@ void document_write(struct request *request, const struct failure *failure)
         .exception = &exception,
         .group_id = message->group,
         .parent_id = message->parent_id,
-        .date_done = consumer_now(),
+        .date_done = strcmp(failure->status, "RETRY") == 0 ? 0 : consumer_now(),
     };
     buffer_clear(&request->document, 0);
     assert(request->consumer->config.result_serializer != NULL);

@@ -16,6 +16,7 @@ struct failure {
     const char *message;         /* the constructor's one argument, or NULL: none */
     double number;               /* the argument, if message is NULL and has_number */
     bool has_number;
+    int signum; /* of a record "revoked": the signal that ended it; 0: none */
 };
 
 /* The constructor's argument; nil if it has none. Borrows the message. */

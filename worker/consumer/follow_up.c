@@ -5,16 +5,17 @@
 #include "worker/consumer/follow_up.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "codec/frame.h"
 #include "worker/consumer/internal.h"
+#include "worker/consumer/sending.h"
 #include "worker/log/log.h"
 
 struct follow_up {
     TAILQ_ENTRY(follow_up) next;
     struct request *request;
     enum frame_type type;
-    bool under_way;
     size_t size; /* what it counts for */
     /* Parts of `data`: PUBLISH: the packed message and the body; STORE: the id, the state and the
      * document; CHORD: the group's id and its document. */
@@ -50,6 +51,8 @@ static void advance(struct request *request);
 static void drop(struct follow_up *one)
 {
     struct follow_ups *all = &one->request->follow_ups;
+    if (all->waiting == one)
+        all->waiting = TAILQ_NEXT(one, next);
     TAILQ_REMOVE(&all->list, one, next);
     all->size -= one->size;
     buffer_done(&one->data);
@@ -95,71 +98,18 @@ static void on_done(void *context, const char *error)
 
 /* ---- messages ---- */
 
-static struct text text_of(const msgpack_object *message, const char *key)
+static enum begun send_message(struct follow_up *one, const msgpack_object *map)
 {
-    struct text text = {NULL, 0};
-    value_as_text(value_get(message, key), &text);
-    return text;
-}
-
-static int number_of(const msgpack_object *message, const char *key, int otherwise)
-{
-    int64_t number;
-    if (!value_as_int(value_get(message, key), &number) || number < 0 || number > UINT8_MAX)
-        return otherwise;
-    return (int)number;
-}
-
-static struct text string_text(const char *string)
-{
-    return (struct text){string, string != NULL ? strlen(string) : 0};
-}
-
-/* The name that the message is routed by. */
-static struct text route_of(const msgpack_object *message)
-{
-    struct text route = text_of(message, "route");
-    return route.size > 0 ? route : text_of(value_get(message, "headers"), "task");
-}
-
-/* By its queue, its exchange or, if it has neither, its task's name. */
-static void address(const struct consumer_config *config, const msgpack_object *message,
-                    struct broker_message *ret)
-{
-    struct text queue = text_of(message, "queue");
-    ret->exchange = text_of(message, "exchange");
-    ret->routing_key = text_of(message, "routing_key");
-    if (queue.size == 0 && (ret->exchange.size > 0 || ret->routing_key.size > 0))
-        return;
-    if (queue.size == 0)
-        queue = string_text(
-            routing_find(config->task_routes, config->task_route_count, route_of(message)));
-    if (queue.size == 0)
-        queue = string_text(config->task_default_queue);
-    ret->exchange = (struct text){"", 0};
-    ret->routing_key = queue;
-}
-
-static int publish(struct follow_up *one, const msgpack_object *map)
-{
-    struct consumer *consumer = one->request->consumer;
     struct text body = piece(one, 1);
-    const msgpack_object *headers = value_get(map, "headers");
-    bool has_headers = headers != NULL && headers->type == MSGPACK_OBJECT_MAP;
-    struct broker_message message = {
-        .content_type = text_of(map, "content_type"),
-        .content_encoding = text_of(map, "content_encoding"),
-        .correlation_id = text_of(map, "correlation_id"),
-        .reply_to = text_of(map, "reply_to"),
-        .expiration = text_of(map, "expiration"),
-        .priority = number_of(map, "priority", -1),
-        .delivery_mode = number_of(map, "delivery_mode", 2),
-        .headers = has_headers ? headers : NULL,
-        .body = {body.data, body.size},
-        .mandatory = true,
-    };
-    address(&consumer->config, map, &message);
-    return broker_publish(consumer->broker, &message, on_done, one);
+    const char *why = NULL;
+    int error = sending_publish(one->request->consumer, map, (struct bytes){body.data, body.size},
+                                on_done, one, &why);
+    if (error == BROKER_OK)
+        return BEGUN_UNDER_WAY;
+    if (error == BROKER_EFULL)
+        return BEGUN_NO_ROOM;
+    note_error(one, why);
+    return BEGUN_DONE;
 }
 
 static enum begun begin_message(struct follow_up *one)
@@ -168,19 +118,17 @@ static enum begun begin_message(struct follow_up *one)
     msgpack_zone zone;
     msgpack_object map;
     size_t offset = 0;
-    int error = BROKER_ENOMEM;
-    if (msgpack_zone_init(&zone, MSGPACK_ZONE_CHUNK_SIZE)) {
-        if (msgpack_unpack(packed.data, packed.size, &offset, &zone, &map) ==
-            MSGPACK_UNPACK_SUCCESS)
-            error = publish(one, &map);
-        msgpack_zone_destroy(&zone);
+    enum begun begun = BEGUN_DONE;
+    if (!msgpack_zone_init(&zone, MSGPACK_ZONE_CHUNK_SIZE)) {
+        note_error(one, broker_strerror(BROKER_ENOMEM));
+        return BEGUN_DONE;
     }
-    if (error == BROKER_OK)
-        return BEGUN_UNDER_WAY;
-    if (error == BROKER_EFULL)
-        return BEGUN_NO_ROOM;
-    note_error(one, broker_strerror(error));
-    return BEGUN_DONE;
+    if (msgpack_unpack(packed.data, packed.size, &offset, &zone, &map) == MSGPACK_UNPACK_SUCCESS)
+        begun = send_message(one, &map);
+    else
+        note_error(one, broker_strerror(BROKER_ENOMEM));
+    msgpack_zone_destroy(&zone);
+    return begun;
 }
 
 /* ---- what the backend does ---- */
@@ -243,43 +191,39 @@ static enum begun begin(struct follow_up *one)
     return one->type == FRAME_STORE ? begin_state(one) : begin_chord(one);
 }
 
+/* What is under way are messages in a row, or one of the others alone: the first one tells. */
 static bool may_begin(const struct follow_up *one)
 {
     const struct follow_up *first = TAILQ_FIRST(&one->request->follow_ups.list);
     return one == first || (is_message(one) && is_message(first));
 }
 
-/* False: what is behind it has to wait. */
-static bool step(struct follow_up *one)
+/* Begins all that may; each end of one brings it here again, so it never looks at what is under
+ * way. */
+static void begin_more(struct request *request)
 {
-    if (one->under_way)
-        return is_message(one);
-    if (!may_begin(one))
-        return false;
-    switch (begin(one)) {
-    case BEGUN_UNDER_WAY:
-        one->under_way = true;
-        return is_message(one);
-    case BEGUN_DONE:
-        drop(one);
-        return true;
-    case BEGUN_NO_ROOM:
-        break;
+    struct follow_ups *all = &request->follow_ups;
+    while (all->waiting != NULL && may_begin(all->waiting)) {
+        struct follow_up *one = all->waiting;
+        switch (begin(one)) {
+        case BEGUN_UNDER_WAY:
+            all->waiting = TAILQ_NEXT(one, next);
+            break;
+        case BEGUN_DONE:
+            drop(one);
+            break;
+        case BEGUN_NO_ROOM:
+            stalled_add(request, advance);
+            return;
+        }
     }
-    stalled_add(one->request, advance);
-    return false;
 }
 
 static void advance(struct request *request)
 {
     struct follow_ups *all = &request->follow_ups;
-    struct follow_up *one = request->again == NULL ? TAILQ_FIRST(&all->list) : NULL;
-    while (one != NULL) {
-        struct follow_up *next = TAILQ_NEXT(one, next);
-        if (!step(one))
-            break;
-        one = next;
-    }
+    if (request->again == NULL)
+        begin_more(request);
     if (!TAILQ_EMPTY(&all->list) || all->then == NULL)
         return;
     void (*then)(struct request *) = all->then;
@@ -367,6 +311,8 @@ bool follow_up_take(struct request *request, const struct frame *frame)
         return true;
     }
     TAILQ_INSERT_TAIL(&all->list, one, next);
+    if (all->waiting == NULL)
+        all->waiting = one;
     all->size += one->size;
     advance(request);
     all->deaf = all->size > FOLLOW_UPS_MAX;

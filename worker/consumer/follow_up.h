@@ -23,6 +23,7 @@ enum { FOLLOW_UPS_MAX = 1024 * 1024 };
 /* Embedded in a request. */
 struct follow_ups {
     struct follow_up_list list;            /* not done yet, the oldest first */
+    struct follow_up *waiting;             /* the first that has not begun; NULL: all have */
     size_t size;                           /* bytes of them */
     bool deaf;                             /* the pool waits for pool_listen */
     bool refused;                          /* a message was not taken by the broker */

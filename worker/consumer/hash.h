@@ -8,7 +8,8 @@
 #include "codec/value.h"
 
 /* FNV-1a. Ids come from strangers, but a table never holds more of them than the prefetch window
- * lets in, so a flood of colliding ids costs little; nothing here needs a keyed hash. */
+ * lets in, so a flood of colliding ids costs little; and whoever may revoke may end the worker
+ * anyway. Nothing here needs a keyed hash. */
 static inline uint32_t hash_text(struct text text)
 {
     uint32_t hash = 2166136261U;

@@ -9,7 +9,9 @@
 #include "codec/result_message.h"
 #include "worker/consumer/internal.h"
 #include "worker/consumer/loss.h"
+#include "worker/consumer/origin.h"
 #include "worker/consumer/park.h"
+#include "worker/consumer/revoking.h"
 #include "worker/log/log.h"
 
 enum {
@@ -136,22 +138,15 @@ static enum step check_content_type(struct request *request)
                                      : "its content type is not in accept_content");
 }
 
-/* Row J. */
-static enum step check_expired(struct request *request)
+/* Rows J, K. */
+static enum step check_revoked(struct request *request)
 {
-    if (!request->message.has_expires || consumer_now() <= request->message.expires)
-        return GO_ON;
-    log_info("Discarding revoked task: %s", request_label(request));
-    request->verb = BROKER_ACK;
-    record_failure(
-        request,
-        &(struct failure){.event = "revoked", .type = "TaskRevokedError", .message = "expired"});
-    return TAKEN;
+    return revoking_check(request) ? TAKEN : GO_ON;
 }
 
 bool intake_still_wanted(struct request *request)
 {
-    return check_stopping(request) == GO_ON && check_expired(request) == GO_ON;
+    return check_stopping(request) == GO_ON && check_revoked(request) == GO_ON;
 }
 
 static enum step resolve_options(struct request *request)
@@ -167,12 +162,6 @@ static enum step resolve_options(struct request *request)
                                      ? message->ignore_result
                                      : tristate_or(task->ignore_result, config->task_ignore_result);
     struct pool_job *job = &request->job;
-    job->hard_limit = message->hard_limit > 0 ? message->hard_limit
-                      : task->time_limit > 0  ? task->time_limit
-                                              : config->task_time_limit;
-    job->soft_limit = message->soft_limit > 0     ? message->soft_limit
-                      : task->soft_time_limit > 0 ? task->soft_time_limit
-                                                  : config->task_soft_time_limit;
     job->want_started = !request->acks_late;
     job->suspect = loss_suspect(&message->headers, config->worker_lost_max_deliveries);
     log_info("Task %s received", request_label(request));
@@ -244,10 +233,19 @@ static enum step wait_behind(struct request *request)
     return behind_wait(request) ? TAKEN : GO_ON;
 }
 
+static enum step wait_for_rate(struct request *request)
+{
+    if (request->throttled)
+        return GO_ON;
+    request->throttled = true;
+    return throttle_take(request) ? TAKEN : GO_ON;
+}
+
 static enum step submit(struct request *request)
 {
     static const struct refusal refusal = {BROKER_REJECT, LOG_ERROR,
                                            "Cannot hand the task to a child", false};
+    request_set_limits(request);
     int error = request_pack(request);
     if (error != 0)
         return refuse(request, &refusal, codec_strerror(error));
@@ -265,14 +263,23 @@ static void run_steps(struct request *request, step_function *const *steps)
 }
 
 static step_function *const steps_of_delivery[] = {
-    check_stopping, attach,   check_registered, check_content_type, park,   resolve_options,
-    check_expired,  tell_app, hold_for_eta,     wait_behind,        submit, NULL,
+    check_stopping, attach,   check_registered, check_content_type, park,        resolve_options,
+    check_revoked,  tell_app, hold_for_eta,     wait_for_rate,      wait_behind, submit,
+    NULL,
 };
 static step_function *const steps_of_kept[] = {
-    resolve_options, check_expired, tell_app, hold_for_eta, wait_behind, submit, NULL,
+    resolve_options, check_revoked, tell_app, hold_for_eta,
+    wait_for_rate,   wait_behind,   submit,   NULL,
 };
-static step_function *const steps_of_due[] = {check_stopping, check_expired, wait_behind, submit,
-                                              NULL};
+static step_function *const steps_of_due[] = {
+    check_stopping, check_revoked, wait_for_rate, wait_behind, submit, NULL,
+};
+
+void intake_pass(struct request *request)
+{
+    request_set_state(request, REQUEST_RECEIVED);
+    run_steps(request, steps_of_due);
+}
 
 void intake_keep(struct request *request)
 {
@@ -283,7 +290,7 @@ void intake_keep(struct request *request)
 static struct request *request_of(struct consumer *consumer, struct broker_delivery *delivery)
 {
     struct request *request = request_new(consumer, delivery);
-    if (request != NULL && !park_restore(request)) {
+    if (request != NULL && !origin_restore(request)) {
         request->delivery = NULL;
         request_free(request);
         request = NULL;
@@ -374,6 +381,9 @@ static void forget_or_orphan(struct consumer *consumer, struct request *request)
     request->orphan = true;
     if (request->state == REQUEST_WAITING) {
         eta_heap_remove(&consumer->waiting, &request->eta);
+        finish_close(request, BROKER_NACK_REQUEUE);
+    } else if (request->state == REQUEST_THROTTLED) {
+        throttle_leave(request);
         finish_close(request, BROKER_NACK_REQUEUE);
     } else if (request->state == REQUEST_BEHIND ||
                (request->state == REQUEST_SUBMITTED && jobs_withdraw(request))) {

@@ -11,14 +11,18 @@
 #include "worker/consumer/appsignal.h"
 #include "worker/consumer/chord.h"
 #include "worker/consumer/consumer.h"
+#include "worker/consumer/control.h"
 #include "worker/consumer/delay.h"
 #include "worker/consumer/eta.h"
 #include "worker/consumer/failure.h"
 #include "worker/consumer/prefetch.h"
 #include "worker/consumer/registry.h"
 #include "worker/consumer/request.h"
+#include "worker/consumer/revoked.h"
 #include "worker/consumer/routing.h"
 #include "worker/consumer/settlement.h"
+#include "worker/consumer/statedb.h"
+#include "worker/consumer/throttle.h"
 
 enum consumer_state {
     CONSUMER_LOADING,  /* the forkserver loads the app */
@@ -56,7 +60,14 @@ struct consumer {
     struct eta_heap waiting;
     struct prefetch prefetch;
     struct delay delay;
-    size_t parking; /* requests on their way to a delay queue */
+    struct throttles throttles;
+    struct revoked revoked, revoked_stamps;
+    struct statedb *statedb; /* NULL: none */
+    struct control control;
+    struct broker_queue *queues;       /* owned: the broker's, with control's */
+    struct broker_exchange *exchanges; /* owned: the broker's, with control's */
+    size_t parking;                    /* requests on their way to a delay queue */
+    struct destinations destinations;
     uv_timer_t eta_timer, stop_timer, window_timer;
     unsigned open_handles;
 
@@ -79,6 +90,8 @@ void intake_oversized(void *context, struct broker_delivery *delivery, uint64_t 
 /* False: it must not run any more, and is dealt with (rows J, K: checked again just before
  * execution). */
 bool intake_still_wanted(struct request *request);
+/* The rate limit lets it pass. */
+void intake_pass(struct request *request);
 /* Due requests go to the pool; arms the timer for the next. */
 void intake_release_due(struct consumer *consumer);
 /* The request stays here until its eta: it could not be parked. */

@@ -185,11 +185,25 @@ static void end_time_limit(struct request *request, const struct pool_ending *en
                                               .has_number = true});
 }
 
-/* Rows h, i: only a cold shutdown kills jobs. A late one goes back; an early one was acknowledged
- * and is gone, which its caller is told as Celery tells it. */
+/* Row f: by remote control. */
+static void end_revoked(struct request *request, int signum)
+{
+    log_info("Task %s was terminated with signal %d", request_label(request), signum);
+    request->verb = BROKER_ACK;
+    record_failure(request, &(struct failure){.event = "revoked",
+                                              .type = "TaskRevokedError",
+                                              .message = "terminated",
+                                              .signum = signum});
+}
+
+/* Rows h, i: a cold shutdown. A late one goes back; an early one was acknowledged and is gone,
+ * which its caller is told as Celery tells it. */
 static void end_terminated(struct request *request, const struct pool_ending *ending)
 {
-    (void)ending;
+    if (ending->signal > 0) {
+        end_revoked(request, ending->signal);
+        return;
+    }
     if (!request->settled) {
         log_warning("Task %s was cut off by the shutdown: it goes back to its queue",
                     request_label(request));

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "worker/consumer/internal.h"
+#include "worker/consumer/loss.h"
 
 /* Where packed bytes go, and the first error, after which nothing more is taken. */
 struct sink {
@@ -74,6 +75,27 @@ static void put_priority(msgpack_packer *packer, int priority)
 
 /* ---- the request ---- */
 
+static bool is_our_own(const msgpack_object_kv *pair)
+{
+    struct text name;
+    return value_as_text(&pair->key, &name) && text_equal(name, LOSS_HEADER);
+}
+
+/* Those that the sender has set: a retry, which takes them over, starts without losses. */
+static void pack_own_headers(msgpack_packer *packer, const msgpack_object_map *headers)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < headers->size; i++)
+        count += !is_our_own(&headers->ptr[i]);
+    msgpack_pack_map(packer, count);
+    for (uint32_t i = 0; i < headers->size; i++) {
+        if (is_our_own(&headers->ptr[i]))
+            continue;
+        msgpack_pack_object(packer, headers->ptr[i].key);
+        msgpack_pack_object(packer, headers->ptr[i].val);
+    }
+}
+
 /* Of a message that was refused before it was read, the headers are those of its delivery. */
 static void put_headers(msgpack_packer *packer, const struct request *request)
 {
@@ -81,10 +103,12 @@ static void put_headers(msgpack_packer *packer, const struct request *request)
     if (headers->type != MSGPACK_OBJECT_MAP)
         headers = &request->delivery->headers;
     pack_string(packer, "headers");
-    if (headers->type == MSGPACK_OBJECT_MAP)
-        msgpack_pack_object(packer, *headers);
-    else
+    if (headers->type != MSGPACK_OBJECT_MAP)
         msgpack_pack_map(packer, 0);
+    else if (request->losses > 0)
+        pack_own_headers(packer, &headers->via.map);
+    else
+        msgpack_pack_object(packer, *headers);
 }
 
 /* The first five are always there, for a runtime to rely on; the others as in the message. */
@@ -260,6 +284,15 @@ static void put_chord(msgpack_packer *packer, const struct note *note)
     put_string(packer, "event", "chord");
 }
 
+static void put_signum(msgpack_packer *packer, int signum)
+{
+    pack_string(packer, "signum");
+    if (signum > 0)
+        msgpack_pack_int(packer, signum);
+    else
+        msgpack_pack_nil(packer);
+}
+
 static void put_failure(msgpack_packer *packer, const struct failure *failure)
 {
     pack_string(packer, "record");
@@ -271,8 +304,8 @@ static void put_failure(msgpack_packer *packer, const struct failure *failure)
     } else if (strcmp(failure->event, "revoked") == 0) {
         msgpack_pack_map(packer, 5);
         put_string(packer, "reason", failure->message);
-        put_bool(packer, "terminated", false);
-        put_nil(packer, "signum");
+        put_bool(packer, "terminated", failure->signum > 0);
+        put_signum(packer, failure->signum);
         put_bool(packer, "expired", strcmp(failure->message, "expired") == 0);
     } else {
         msgpack_pack_map(packer, 1);

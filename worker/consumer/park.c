@@ -1,72 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Owns the way of a message to a delay queue and what it needs to come back as it was. The original
- * is acknowledged only when the copy is confirmed: a crash in between leaves two messages, never
- * none, and the second one says that it was redelivered. */
+/* Owns the way of a message to a delay queue. The original is acknowledged only when the copy is
+ * confirmed: a crash in between leaves two messages, never none, and the second one says that it
+ * was redelivered. */
 
 #include "worker/consumer/park.h"
 
-#include <stddef.h>
 #include <string.h>
 
 #include "worker/consumer/internal.h"
 #include "worker/consumer/loss.h"
+#include "worker/consumer/origin.h"
 #include "worker/consumer/republish.h"
+#include "worker/consumer/revoking.h"
 #include "worker/log/log.h"
 
-enum { COUNT_MAX = 1000000, REFUSAL_US = 60 * 1000000 };
-
-/* ---- back ---- */
-
-/* What a message is to its receiver, and does not keep on the way. */
-static const struct {
-    const char *key;
-    size_t offset;
-} kept[] = {
-    {"exchange", offsetof(struct broker_delivery, exchange)},
-    {"routing_key", offsetof(struct broker_delivery, routing_key)},
-    {"expiration", offsetof(struct broker_delivery, expiration)},
-    {"message_id", offsetof(struct broker_delivery, message_id)},
-    {"type", offsetof(struct broker_delivery, type)},
-    {"user_id", offsetof(struct broker_delivery, user_id)},
-    {"app_id", offsetof(struct broker_delivery, app_id)},
-};
-
-static struct text *kept_text(struct broker_delivery *delivery, size_t index)
-{
-    return (struct text *)(void *)((char *)delivery + kept[index].offset);
-}
-
-static struct text copied(msgpack_zone *zone, const msgpack_object *map, const char *key)
-{
-    struct text text = {NULL, 0};
-    if (value_as_text(value_get(map, key), &text))
-        text.data = text_copy(zone, text);
-    return text.data != NULL ? text : (struct text){NULL, 0};
-}
-
-bool park_restore(struct request *request)
-{
-    struct broker_delivery *delivery = request->delivery;
-    const msgpack_object *parked = value_get(&delivery->headers, PARK_HEADER);
-    msgpack_object headers;
-    int64_t count = 0;
-    if (parked == NULL || parked->type != MSGPACK_OBJECT_MAP)
-        return true;
-    if (!republish_headers(request, 1, &headers))
-        return false;
-    if (loss_count(&delivery->headers) > 0)
-        value_map_put(&headers, LOSS_HEADER, value_int(loss_count(&delivery->headers)));
-    request->parked = *parked;
-    value_as_int(value_get(parked, "count"), &count);
-    request->parks = count > 0 && count < COUNT_MAX ? count : 0;
-    value_as_bool(value_get(parked, "redelivered"), &request->was_redelivered);
-    for (size_t i = 0; i < ARRAY_LEN(kept); i++)
-        *kept_text(delivery, i) = copied(delivery->zone, parked, kept[i].key);
-    delivery->headers = headers.via.map.size > 0 ? headers : value_nil();
-    return true;
-}
-
-/* ---- away ---- */
+enum { REFUSAL_US = 60 * 1000000 };
 
 static double seconds_left(const struct request *request)
 {
@@ -96,10 +44,11 @@ static bool is_crowded(const struct consumer *consumer)
 /* NULL: it stays. */
 static struct delay_place *place_of(const struct request *request)
 {
+    char stamp[REVOKING_STAMP_SIZE];
     struct consumer *consumer = request->consumer;
     const struct broker_delivery *delivery = request->delivery;
     if (consumer->config.eta_hold <= 0 || !request->message.has_eta || is_expired(request) ||
-        !is_lasting(delivery->queue))
+        revoking_has(request, stamp) || !is_lasting(delivery->queue))
         return NULL;
     double left = seconds_left(request);
     unsigned stay = delay_stay(left);
@@ -135,31 +84,18 @@ static void on_parked(void *context, const char *error)
     consumer_adjust(consumer);
 }
 
-static bool describe(const struct request *request, msgpack_object *ret)
-{
-    struct broker_delivery *delivery = request->delivery;
-    if (!value_map(delivery->zone, 2 + ARRAY_LEN(kept), ret))
-        return false;
-    value_map_put(ret, "count", value_int(request->parks + 1));
-    for (size_t i = 0; i < ARRAY_LEN(kept); i++)
-        if (kept_text(delivery, i)->data != NULL)
-            value_map_put(ret, kept[i].key, value_text(*kept_text(delivery, i)));
-    value_map_put(ret, "redelivered",
-                  value_bool(delivery->redelivered || request->was_redelivered));
-    return true;
-}
-
 static int publish(struct request *request, const struct delay_place *place)
 {
-    msgpack_object parked, headers;
-    if (!describe(request, &parked) || !republish_headers(request, 2, &headers))
+    msgpack_object origin, headers;
+    if (!origin_describe(request, request->parks + 1, &origin) ||
+        !republish_headers(request, 2, &headers))
         return BROKER_ENOMEM;
     if (request->losses > 0)
         value_map_put(&headers, LOSS_HEADER, value_int(request->losses));
-    value_map_put(&headers, PARK_HEADER, parked);
+    value_map_put(&headers, ORIGIN_HEADER, origin);
     struct broker_message copy = republish_message(request, &headers);
-    copy.routing_key = (struct text){place->name, strlen(place->name)};
-    copy.place = &place->queue;
+    copy.exchange = (struct text){place->name, strlen(place->name)};
+    copy.declare = &place->queue;
     copy.expiration = (struct text){NULL, 0};
     return broker_publish(request->consumer->broker, &copy, on_parked, request);
 }

@@ -13,13 +13,6 @@
 
 enum { PARK_CROWD = 32768, PARK_CROWD_BYTES = 128 * 1024 * 1024 };
 
-/* The header of such a copy: a map of what the message was when its sender sent it, which the way
- * through a delay queue does not keep. No task sees it. */
-#define PARK_HEADER "x-worker-parked"
-
-/* Gives a message that comes back from a delay queue the looks that it had. False: out of memory,
- * and it is as it was. */
-MUST_CHECK bool park_restore(struct request *request);
 /* True if the request has been taken: it is on its way to a delay queue, and intake_keep gets it if
  * it cannot go there. */
 bool park_take(struct request *request);

@@ -23,6 +23,23 @@ static double option_seconds(const msgpack_object *options, const char *name)
     return value_as_double(value_get(options, name), &seconds) && seconds > 0 ? seconds : 0;
 }
 
+/* Nil unless it is something that can be kept. False: out of memory. */
+static bool option_rate(struct registry *registry, const msgpack_object *options,
+                        msgpack_object *ret)
+{
+    const msgpack_object *value = value_get(options, "rate_limit");
+    double number;
+    struct text text;
+    *ret = value_nil();
+    if (value_as_double(value, &number))
+        *ret = value_double(number);
+    if (!value_as_text(value, &text))
+        return true;
+    text.data = text_copy(registry->zone, text);
+    *ret = value_text(text);
+    return text.data != NULL;
+}
+
 static bool add_task(struct registry *registry, const msgpack_object_kv *entry)
 {
     struct text name;
@@ -41,6 +58,8 @@ static bool add_task(struct registry *registry, const msgpack_object_kv *entry)
         .time_limit = option_seconds(&entry->val, "time_limit"),
         .soft_time_limit = option_seconds(&entry->val, "soft_time_limit"),
     };
+    if (!option_rate(registry, &entry->val, &task->rate_limit))
+        return false;
     struct task **bucket = &registry->buckets[hash_text(name) % REGISTRY_BUCKETS];
     task->next = *bucket;
     *bucket = task;
@@ -75,9 +94,9 @@ void registry_done(struct registry *registry)
     *registry = (struct registry){0};
 }
 
-const struct task *registry_find(const struct registry *registry, struct text name)
+struct task *registry_find(const struct registry *registry, struct text name)
 {
-    const struct task *task = registry->buckets[hash_text(name) % REGISTRY_BUCKETS];
+    struct task *task = registry->buckets[hash_text(name) % REGISTRY_BUCKETS];
     while (task != NULL &&
            (task->name.size != name.size || memcmp(task->name.data, name.data, name.size) != 0))
         task = task->next;

@@ -8,13 +8,16 @@
 #include <stdbool.h>
 
 #include "codec/value.h"
+#include "worker/consumer/throttle.h"
 
 enum tristate { UNSET = -1, NO = 0, YES = 1 };
 
 struct task {
     struct text name;
     enum tristate acks_late, reject_on_worker_lost, acks_on_failure_or_timeout, ignore_result;
-    double time_limit, soft_time_limit; /* seconds; 0 = not set */
+    double time_limit, soft_time_limit; /* seconds; 0 = not set; remote control may change them */
+    msgpack_object rate_limit;          /* as the runtime said it; nil: not set */
+    struct throttle throttle;           /* the limit in force */
     struct task *next;                  /* in its bucket */
 };
 
@@ -34,7 +37,7 @@ struct registry {
 MUST_CHECK bool registry_init(struct registry *registry, const msgpack_object *description);
 void registry_done(struct registry *registry);
 /* NULL: not registered. */
-const struct task *registry_find(const struct registry *registry, struct text name);
+struct task *registry_find(const struct registry *registry, struct text name);
 
 static inline bool tristate_or(enum tristate value, bool otherwise)
 {

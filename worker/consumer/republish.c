@@ -9,7 +9,7 @@
 
 #include "worker/consumer/internal.h"
 #include "worker/consumer/loss.h"
-#include "worker/consumer/park.h"
+#include "worker/consumer/origin.h"
 #include "worker/log/log.h"
 
 /* A loss that cannot be counted in the message ends the task here: it could cost processes for ever
@@ -45,7 +45,7 @@ static bool header_is_carried(struct text name)
         if (name.size >= size && memcmp(name.data, prefixes[i], size) == 0)
             return false;
     }
-    return !text_equal(name, LOSS_HEADER) && !text_equal(name, PARK_HEADER);
+    return !text_equal(name, LOSS_HEADER) && !text_equal(name, ORIGIN_HEADER);
 }
 
 bool republish_headers(const struct request *request, uint32_t more, msgpack_object *ret)
@@ -77,6 +77,10 @@ struct broker_message republish_message(const struct request *request,
         .reply_to = delivery->reply_to,
         .expiration = delivery->expiration,
         .message_id = delivery->message_id,
+        .type = delivery->type,
+        .app_id = delivery->app_id,
+        .user_id = delivery->user_id,
+        .timestamp = delivery->timestamp,
         .priority = delivery->priority,
         .delivery_mode = delivery->delivery_mode > 0 ? delivery->delivery_mode : 2,
         .headers = headers,
@@ -87,12 +91,12 @@ struct broker_message republish_message(const struct request *request,
 
 void republish_counted(struct request *request)
 {
-    msgpack_object headers;
+    msgpack_object headers, origin;
     int error = BROKER_ENOMEM;
-    if (republish_headers(request, 2, &headers)) {
+    if (republish_headers(request, 2, &headers) &&
+        origin_describe(request, request->parks, &origin)) {
         value_map_put(&headers, LOSS_HEADER, value_int(request->losses + 1));
-        if (request->parks > 0)
-            value_map_put(&headers, PARK_HEADER, request->parked);
+        value_map_put(&headers, ORIGIN_HEADER, origin);
         struct broker_message copy = republish_message(request, &headers);
         request_set_state(request, REQUEST_REPUBLISHING);
         error = broker_publish(request->consumer->broker, &copy, on_republished, request);

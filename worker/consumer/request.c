@@ -18,12 +18,13 @@ enum {
 }; /* bytes of headers and properties; AMQP's own bound is the frame, 128 KiB */
 
 static const char *const state_names[] = {
-    [REQUEST_RECEIVED] = "received",         [REQUEST_WAITING] = "waiting",
-    [REQUEST_PARKING] = "parking",           [REQUEST_BEHIND] = "behind",
-    [REQUEST_SUBMITTED] = "submitted",       [REQUEST_RECORDING] = "recording",
-    [REQUEST_FOLLOWING] = "following",       [REQUEST_STORING] = "storing",
-    [REQUEST_JOINING] = "joining",           [REQUEST_STALLED] = "stalled",
-    [REQUEST_REPUBLISHING] = "republishing", [REQUEST_FINISHED] = "finished",
+    [REQUEST_RECEIVED] = "received",   [REQUEST_WAITING] = "waiting",
+    [REQUEST_PARKING] = "parking",     [REQUEST_THROTTLED] = "throttled",
+    [REQUEST_BEHIND] = "behind",       [REQUEST_SUBMITTED] = "submitted",
+    [REQUEST_RECORDING] = "recording", [REQUEST_FOLLOWING] = "following",
+    [REQUEST_STORING] = "storing",     [REQUEST_JOINING] = "joining",
+    [REQUEST_STALLED] = "stalled",     [REQUEST_REPUBLISHING] = "republishing",
+    [REQUEST_FINISHED] = "finished",
 };
 
 const char *request_state_name(enum request_state state)
@@ -82,6 +83,20 @@ bool request_shrink(struct request *request)
     buffer_done(&request->packed);
     buffer_done(&request->document);
     return true;
+}
+
+void request_set_limits(struct request *request)
+{
+    const struct consumer_config *config = &request->consumer->config;
+    const struct task_message *message = &request->message;
+    const struct task *task = request->task;
+    struct pool_job *job = &request->job;
+    job->hard_limit = message->hard_limit > 0 ? message->hard_limit
+                      : task->time_limit > 0  ? task->time_limit
+                                              : config->task_time_limit;
+    job->soft_limit = message->soft_limit > 0     ? message->soft_limit
+                      : task->soft_time_limit > 0 ? task->soft_time_limit
+                                                  : config->task_soft_time_limit;
 }
 
 int request_pack(struct request *request)

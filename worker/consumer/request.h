@@ -25,6 +25,7 @@ enum request_state {
     REQUEST_RECEIVED,     /* being decided on */
     REQUEST_WAITING,      /* for its eta */
     REQUEST_PARKING,      /* its copy is on the way to a delay queue */
+    REQUEST_THROTTLED,    /* waits for its task's rate limit */
     REQUEST_BEHIND,       /* waits for the end of another one with its task id (behind.c) */
     REQUEST_SUBMITTED,    /* in the pool: queued or in a child */
     REQUEST_RECORDING,    /* in the pool, where a child writes down how it ended */
@@ -45,7 +46,7 @@ struct request {
     struct task_message
         message; /* borrows from the delivery; then only id (from kept_id) and retries */
     char *kept_id;
-    const struct task *task; /* NULL: not registered */
+    struct task *task; /* NULL: not registered */
     enum request_state state;
 
     /* Where the delivery stands. An orphan's connection is gone: (epoch, tag) mean nothing until a
@@ -62,8 +63,7 @@ struct request {
     int64_t losses;            /* behind it when it came */
     int64_t parks;             /* likewise: stays in a delay queue (park.h) */
     struct delay_place *place; /* REQUEST_PARKING: the one that it is on its way to */
-    msgpack_object parked;     /* PARK_HEADER's map, if parks > 0 */
-    bool was_redelivered;      /* before it was parked */
+    bool was_redelivered;      /* before it was copied (origin.h) */
 
     const char *recorded;  /* what a record would say, in a word; NULL: there is none */
     unsigned record_tries; /* of the record */
@@ -73,8 +73,10 @@ struct request {
     struct buffer document; /* the result document while it is being stored */
     struct eta_entry eta;
 
-    struct request *next_in_bucket;    /* settlement table, by id */
-    struct request *newer, *older;     /* all requests, in order of arrival */
+    struct request *next_in_bucket;                  /* settlement table, by id */
+    struct request *newer, *older;                   /* all requests, in order of arrival */
+    struct request *throttle_newer, *throttle_older; /* REQUEST_THROTTLED: of the same task */
+    bool throttled;                                  /* it has had its turn */
     struct request *leader, *follower; /* REQUEST_BEHIND: whose end is awaited, and by whom */
     struct request *next_stalled;
     void (*again)(struct request *request); /* stalled: what is to be tried again; else NULL */
@@ -94,6 +96,10 @@ void request_set_state(struct request *request, enum request_state state);
 /* Lets go of all but what settlement_find_orphan needs. False: out of memory, and nothing happened.
  */
 MUST_CHECK bool request_shrink(struct request *request);
+
+/* The time limits of the job: the message's, the task's, the setting's. Right before it is
+ * submitted, as a task's may be changed while the request waits. */
+void request_set_limits(struct request *request);
 
 /* Packs the map that PROTOCOL.md calls the request of a JOB. CODEC_ENOMEM, CODEC_ETOOBIG. */
 MUST_CHECK int request_pack(struct request *request);

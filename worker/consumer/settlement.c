@@ -104,6 +104,16 @@ struct request *settlement_find_other(const struct settlement *settlement,
     return other;
 }
 
+struct request *settlement_find(const struct settlement *settlement, struct text id,
+                                const struct request *after)
+{
+    const struct task_message wanted = {.id = id};
+    struct request *request = after != NULL ? after->next_in_bucket : *bucket_of(settlement, id);
+    while (request != NULL && !same_id(&request->message, &wanted))
+        request = request->next_in_bucket;
+    return request;
+}
+
 struct request *settlement_find_orphan(const struct settlement *settlement,
                                        const struct request *redelivered)
 {

@@ -38,6 +38,9 @@ struct request *settlement_find_orphan(const struct settlement *settlement,
 struct request *settlement_find_other(const struct settlement *settlement,
                                       const struct request *request,
                                       bool (*fits)(const struct request *request));
+/* Another request with this id behind `after` (NULL: the first one); NULL: there are no more. */
+struct request *settlement_find(const struct settlement *settlement, struct text id,
+                                const struct request *after);
 /* The oldest finished orphan, or NULL. */
 struct request *settlement_oldest_finished(const struct settlement *settlement);
 

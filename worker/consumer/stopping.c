@@ -21,12 +21,24 @@ static void on_handle_closed(uv_handle_t *handle)
         consumer->handler.on_stopped(consumer->context, consumer->exit_status);
 }
 
-void stopping_finish(struct consumer *consumer)
+static void on_state_saved(void *context)
 {
+    struct consumer *consumer = context;
     consumer->state = CONSUMER_STOPPED;
+    uv_close((uv_handle_t *)&consumer->throttles.timer, on_handle_closed);
     uv_close((uv_handle_t *)&consumer->eta_timer, on_handle_closed);
     uv_close((uv_handle_t *)&consumer->stop_timer, on_handle_closed);
     uv_close((uv_handle_t *)&consumer->window_timer, on_handle_closed);
+}
+
+void stopping_finish(struct consumer *consumer)
+{
+    struct statedb *statedb = consumer->statedb;
+    consumer->statedb = NULL;
+    if (statedb != NULL)
+        statedb_close(statedb, on_state_saved, consumer);
+    else
+        on_state_saved(consumer);
 }
 
 /* ---- the last results ---- */
@@ -90,14 +102,16 @@ static void return_waiting(struct consumer *consumer)
     uv_timer_stop(&consumer->eta_timer);
 }
 
-/* What waits in the pool, or for another request, goes back too. */
+/* What waits in the pool, for another request or for its rate limit, goes back too. */
 static void return_queued(struct consumer *consumer)
 {
     struct request *request = consumer->settlement.oldest;
     while (request != NULL) {
         struct request *newer = request->newer;
-        if (request->state == REQUEST_BEHIND ||
-            (request->state == REQUEST_SUBMITTED && jobs_withdraw(request)))
+        bool waits = request->state == REQUEST_BEHIND || request->state == REQUEST_THROTTLED;
+        if (request->state == REQUEST_THROTTLED)
+            throttle_leave(request);
+        if (waits || (request->state == REQUEST_SUBMITTED && jobs_withdraw(request)))
             finish_close(request, BROKER_NACK_REQUEUE);
         request = newer;
     }

@@ -131,7 +131,7 @@ void pool_submit(struct pool *pool, struct pool_job *job)
     job->number = ++pool->last_number;
     job->child = NULL;
     job->returned = 0;
-    job->kill_signal = 0;
+    job->kill_signal = job->sent_signal = 0;
     pool->stats.submitted++;
     dispatch_add(pool, job, refused ? JOB_REFUSED : JOB_QUEUED);
     if (!refused)
@@ -150,23 +150,35 @@ bool pool_withdraw(struct pool *pool, struct pool_job *job)
 
 /* If it has begun, the job before it has ended, and the news of that will make it the child's job.
  */
-static bool kill_staged(struct pool *pool, struct pool_job *job, int signal)
+static bool is_begun(struct pool *pool, struct pool_job *job)
 {
-    if (ahead_withdraw(job)) {
-        dispatch_requeue(pool, job);
-        return false;
-    }
-    job->kill_signal = signal;
-    return true;
+    if (!ahead_withdraw(job))
+        return true;
+    dispatch_requeue(pool, job);
+    return false;
 }
 
 bool pool_kill_job(struct pool *pool, struct pool_job *job, int signal)
 {
-    if (job->state == JOB_STAGED)
-        return kill_staged(pool, job, signal);
+    if (job->state == JOB_STAGED && is_begun(pool, job)) {
+        job->kill_signal = signal;
+        return true;
+    }
     if (job->state != JOB_SENT)
         return false;
     run_kill(job->child, signal);
+    return true;
+}
+
+bool pool_signal_job(struct pool *pool, struct pool_job *job, int signal)
+{
+    if (job->state == JOB_STAGED && is_begun(pool, job)) {
+        job->sent_signal = signal;
+        return true;
+    }
+    if (job->state != JOB_SENT)
+        return false;
+    run_signal(job->child, signal);
     return true;
 }
 

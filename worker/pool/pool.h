@@ -65,6 +65,7 @@ struct pool_job {
     unsigned state, returned;
     uint32_t frame;             /* number of its JOB frame, for its child's claim page */
     int kill_signal;            /* 0: none; of a kill that waits for news of its child */
+    int sent_signal;            /* 0: none; likewise, or sent, of pool_signal_job */
     double sent_at, started_at; /* uv_hrtime seconds */
 };
 
@@ -72,7 +73,7 @@ enum pool_verdict {
     POOL_DONE,       /* RESULT came: report and document are set */
     POOL_LOST,       /* its process is gone (without pid: it is too large ever to be sent) */
     POOL_TIME_LIMIT, /* killed for its hard limit */
-    POOL_TERMINATED, /* killed by pool_kill_job or pool_terminate */
+    POOL_TERMINATED, /* by pool_kill_job, pool_signal_job or pool_terminate */
     POOL_RETURNED,   /* did not begin, and will not: the pool was stopped */
 };
 
@@ -87,7 +88,7 @@ struct pool_ending {
     bool started;  /* false only if it is certain that the task did not begin */
     bool has_status;
     int wait_status; /* has_status: as of waitpid */
-    int signal;      /* POOL_TERMINATED: the signal asked for */
+    int signal;      /* POOL_TERMINATED: the signal asked for; 0: the pool was stopped */
     double runtime;  /* seconds from STARTED (or, without it, dispatch) to the end */
 };
 
@@ -148,6 +149,11 @@ bool pool_withdraw(struct pool *pool, struct pool_job *job);
  * (at once for SIGTERM, SIGINT and SIGHUP, which children ignore); ends later as POOL_TERMINATED.
  * False if the job is not in a child, or has not begun there. */
 bool pool_kill_job(struct pool *pool, struct pool_job *job, int signal);
+
+/* Sends a signal to the child that runs exactly this job; SIGUSR1 is the soft limit of this job,
+ * and of no other. The job goes on; if its child dies nevertheless, it ends as POOL_TERMINATED.
+ * False as of pool_kill_job. */
+bool pool_signal_job(struct pool *pool, struct pool_job *job, int signal);
 
 /* There is room again for what the job's child sends. */
 void pool_listen(struct pool *pool, struct pool_job *job);

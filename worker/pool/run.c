@@ -207,6 +207,8 @@ static bool is_too_large(struct pool_child *child, uint64_t resident_kib)
 /* The child is at what was staged behind its job. */
 static void go_on(struct pool_child *child)
 {
+    if (child->job->sent_signal != 0)
+        run_signal(child, child->job->sent_signal);
     if (child->job->kill_signal != 0)
         run_kill(child, child->job->kill_signal);
     ahead_open(child);
@@ -277,7 +279,8 @@ static struct verdict_facts facts_of(const struct pool_child *child)
     bool asked = run_wants_started(job), paged = child->claims != NULL;
     bool claimed = paged && !claims_withdraw(child->claims, job->frame);
     bool begun = asked ? job->started_at > 0 : claimed;
-    return (struct verdict_facts){.reason = child->reason,
+    bool signalled = child->reason == VERDICT_BY_ITSELF && job->sent_signal != 0;
+    return (struct verdict_facts){.reason = signalled ? VERDICT_KILL_JOB : child->reason,
                                   .written = child->written && !child->link.reset,
                                   .want_started = asked || paged,
                                   .started = begun || child->link.broken,
@@ -304,7 +307,7 @@ static void end_job(struct pool_child *child)
     struct pool_ending ending = ending_of(child, job);
     verdict_put_back(&facts, &ending.verdict);
     ending.started = verdict_began(&facts);
-    ending.signal = child->signal;
+    ending.signal = child->reason == VERDICT_BY_ITSELF ? job->sent_signal : child->signal;
     count(pool, ending.verdict);
     pool->handler.on_ended(pool->context, job, &ending);
 }
@@ -342,6 +345,16 @@ void run_kill(struct pool_child *child, int signal)
     child->soft_armed = false;
     child_set_deadline(child, deadline);
     child_signal(child, signal, 0);
+}
+
+void run_signal(struct pool_child *child, int signal)
+{
+    struct pool_job *job = child->job;
+    if (!ahead_take_back(child))
+        return; /* too late: the child is at the next one */
+    job->sent_signal = signal;
+    if (child->state == CHILD_BUSY)
+        child_signal(child, signal, (int)(job->number & INT32_MAX));
 }
 
 static void soft_limit(struct pool_child *child)

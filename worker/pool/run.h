@@ -24,6 +24,7 @@ bool run_on_follow_up(struct pool_child *child, const struct frame *frame);
 /* There is room again for those of its job. */
 void run_listen(struct pool_child *child);
 void run_kill(struct pool_child *child, int signal);
+void run_signal(struct pool_child *child, int signal);
 void run_expired(struct pool_child *child, double now);
 /* The child has sent its last frame: jobs that it has not begun need not wait for its status. */
 void run_give_back(struct pool_child *child);

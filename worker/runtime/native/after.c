@@ -153,7 +153,10 @@ static bool fail_chain(struct canvas *canvas, const msgpack_object *chain,
 {
     for (size_t i = 0; value_at(chain, i) != NULL; i++) {
         struct subtask subtask;
-        struct document copy = {.state = document->state, .failure = document->failure};
+        struct document copy = {.state = document->state,
+                                .failure = document->failure,
+                                .request = document->request,
+                                .step = &subtask};
         if (subtask_read(value_at(chain, i), &subtask, NULL) != 0)
             continue;
         copy.task_id = canvas_result_id(&subtask);

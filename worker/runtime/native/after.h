@@ -16,6 +16,7 @@ struct after_part {
     msgpack_object index;
     struct text task_id;
     const msgpack_object *chord; /* the body's signature */
+    msgpack_object results;      /* an array: the ids of all parts, of a chord that nobody counts */
 };
 
 /* The part that the end of this task is: its own, or, when it has failed, that of the last task of

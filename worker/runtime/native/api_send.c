@@ -87,12 +87,19 @@ static bool put_strings(struct celeriac_task *task, const struct celeriac_call_o
 }
 
 /* `size` is what the library's header knows of them. */
-static bool make_options(struct celeriac_task *task, const struct celeriac_call_options *given,
-                         size_t size, msgpack_object *ret)
+static struct celeriac_call_options options_of(const struct celeriac_call_options *given,
+                                               size_t size)
 {
     struct celeriac_call_options options = {.queue = NULL};
     if (given != NULL)
         memcpy(&options, given, size < sizeof(options) ? size : sizeof(options));
+    return options;
+}
+
+static bool make_options(struct celeriac_task *task, const struct celeriac_call_options *given,
+                         size_t size, msgpack_object *ret)
+{
+    const struct celeriac_call_options options = options_of(given, size);
     if (!value_map(task->zone, OPTIONS_MAX, ret))
         return out_of_memory(task) != NULL;
     if (!put_strings(task, &options, ret))
@@ -141,7 +148,8 @@ const struct celeriac_value *celeriac_signature_sized(struct celeriac_task *task
                                                       const struct celeriac_call_options *options,
                                                       size_t options_size)
 {
-    struct subtask subtask = {.kind = SUBTASK_PLAIN};
+    struct subtask subtask = {.kind = SUBTASK_PLAIN,
+                              .immutable = options_of(options, options_size).immutable};
     msgpack_object holder;
     if (!value_map(task->zone, 1, &holder))
         return out_of_memory(task);
@@ -279,21 +287,58 @@ static bool inherit_links(const struct celeriac_task *task, struct subtask *repl
            canvas_link(canvas, replacement, "link_error", &errbacks);
 }
 
+static int64_t nesting_of(const struct request *request)
+{
+    int64_t nesting = 0;
+    value_as_int(value_get(request->headers, "replaced_task_nesting"), &nesting);
+    return nesting + 1;
+}
+
+/* The signatures of a chain, each with a note of how deep in replacements it is. */
+static bool note_nesting(struct canvas *canvas, const msgpack_object *chain, int64_t nesting,
+                         msgpack_object *ret)
+{
+    if (chain->type != MSGPACK_OBJECT_ARRAY) {
+        *ret = value_nil();
+        return true;
+    }
+    if (!value_array(canvas->zone, chain->via.array.size, ret))
+        return canvas_out_of_memory(canvas);
+    for (uint32_t i = 0; i < chain->via.array.size; i++) {
+        struct subtask step;
+        if (!canvas_read(canvas, &chain->via.array.ptr[i], &step) ||
+            !canvas_set(canvas, &step.options, "replaced_task_nesting", value_int(nesting)) ||
+            !canvas_value(canvas, &step, &ret->via.array.ptr[i]))
+            return false;
+    }
+    return true;
+}
+
+static bool note_own_nesting(struct canvas *canvas, struct subtask *replacement, int64_t nesting)
+{
+    msgpack_object members = subtask_members(replacement), noted;
+    return replacement->kind != SUBTASK_CHAIN ||
+           (note_nesting(canvas, &members, nesting, &noted) &&
+            canvas_set(canvas, &replacement->kwargs, "tasks", noted));
+}
+
 static bool inherit_options(const struct celeriac_task *task, msgpack_object *ret)
 {
     const struct request *request = task->request;
     const msgpack_object *index = value_get(request->headers, "group_index");
-    int64_t nesting = 0;
-    value_as_int(value_get(request->headers, "replaced_task_nesting"), &nesting);
+    int64_t nesting = nesting_of(request);
+    msgpack_object rest;
+    if (!note_nesting(task->canvas, &task->body->chain, nesting, &rest))
+        return false;
     if (!value_map(task->zone, 12, ret))
         return canvas_out_of_memory(task->canvas);
     value_map_put(ret, "task_id", value_text(request->id));
     value_map_put(ret, "group_id", value_text(request_header(request, "group")));
     value_map_put(ret, "group_index", index != NULL ? *index : value_nil());
     value_map_put(ret, "chord", task->body->chord);
-    value_map_put(ret, "chain", task->body->chain);
+    value_map_put(ret, "chain", rest);
     value_map_put(ret, "root_id", value_text(request_root_id(request)));
-    value_map_put(ret, "replaced_task_nesting", value_int(nesting + 1));
+    value_map_put(ret, "replaced_task_nesting", value_int(nesting));
     return true;
 }
 
@@ -303,6 +348,7 @@ static bool replace(const struct celeriac_task *task, const msgpack_object *sign
     struct subtask replacement;
     msgpack_object options, value, result;
     return canvas_read(canvas, signature, &replacement) && lift_group(canvas, &replacement) &&
+           note_own_nesting(canvas, &replacement, nesting_of(task->request)) &&
            inherit_links(task, &replacement) && inherit_options(task, &options) &&
            canvas_value(canvas, &replacement, &value) &&
            canvas_apply(canvas, &value, &no_args, &options, &result);

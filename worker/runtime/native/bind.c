@@ -228,13 +228,27 @@ static bool check_types(struct binding *binding)
     return true;
 }
 
+static bool bind_all(struct binding *binding)
+{
+    bind_positional(binding);
+    return bind_keywords(binding) && bind_rest(binding) &&
+           check_missing(binding, SIGNATURE_POSITIONAL, "positional") &&
+           check_missing(binding, SIGNATURE_KEYWORD, "keyword-only");
+}
+
+bool bind_fits(const struct signature *signature, const struct bind_call *call,
+               struct failure *failure)
+{
+    const msgpack_object *bound[SIGNATURE_MAX];
+    struct binding binding = {
+        .signature = signature, .call = call, .bound = bound, .failure = failure};
+    return bind_all(&binding);
+}
+
 bool bind_arguments(const struct signature *signature, const struct bind_call *call,
                     const msgpack_object **bound, struct failure *failure)
 {
     struct binding binding = {
         .signature = signature, .call = call, .bound = bound, .failure = failure};
-    bind_positional(&binding);
-    return bind_keywords(&binding) && bind_rest(&binding) &&
-           check_missing(&binding, SIGNATURE_POSITIONAL, "positional") &&
-           check_missing(&binding, SIGNATURE_KEYWORD, "keyword-only") && check_types(&binding);
+    return bind_all(&binding) && check_types(&binding);
 }

@@ -17,6 +17,11 @@ struct bind_call {
     msgpack_zone *zone;
 };
 
+/* True if the call has the arguments that the signature asks for, of whatever type. False:
+ * `failure` says why it does not fit. */
+MUST_CHECK bool bind_fits(const struct signature *signature, const struct bind_call *call,
+                          struct failure *failure);
+
 /* Sets bound[i] to the argument of parameter i, NULL if it was left out; `bound` has room for all
  * of them. What it points to belongs to the call or to its zone. False: `failure` says why the call
  * does not fit, and `bound` is undefined. */

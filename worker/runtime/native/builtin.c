@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "codec/base.h"
+#include "worker/runtime/native/chord_unlock.h"
 #include "worker/runtime/native/invoke.h"
 #include "worker/runtime/native/task_state.h"
 
@@ -178,15 +179,7 @@ static int run_accumulate(struct celeriac_task *task)
 
 static int run_chain(struct celeriac_task *task)
 {
-    return fail(task, "NotImplementedError", "a chain is sent as its first task, never as itself");
-}
-
-static int run_chord_unlock(struct celeriac_task *task)
-{
-    return fail(task, "NotImplementedError",
-                "a worker for C tasks cannot look results up, so it cannot wait for this chord: "
-                "use a backend that counts chords itself (redis://), or let a Python worker "
-                "consume this queue");
+    return fail(task, "NotImplementedError", "chain is not a real task");
 }
 
 /* Only databases keep what has expired. */
@@ -203,7 +196,7 @@ const struct celeriac_task_definition *builtin_tasks(size_t *ret_count)
         {.name = "celery.backend_cleanup", .run = run_backend_cleanup},
         {.name = "celery.chain", .run = run_chain},
         {.name = "celery.chord", .run = run_chord},
-        {.name = "celery.chord_unlock", .run = run_chord_unlock},
+        {.name = "celery.chord_unlock", .run = chord_unlock_run},
         {.name = "celery.chunks", .run = run_chunks},
         {.name = "celery.group", .run = run_group},
         {.name = "celery.map", .run = run_map},

@@ -14,6 +14,7 @@
 #include "codec/packed.h"
 #include "codec/task_publish.h"
 #include "codec/uuid.h"
+#include "worker/runtime/native/bind.h"
 #include "worker/runtime/native/canvas_internal.h"
 
 enum { ORIGIN_SIZE = 300 };
@@ -111,6 +112,14 @@ bool canvas_result(struct canvas *canvas, msgpack_object id, const msgpack_objec
     return true;
 }
 
+void canvas_set_parent(msgpack_object *result, msgpack_object parent)
+{
+    msgpack_object *place = &result->via.array.ptr[0].via.array.ptr[1];
+    while (!value_is_nil(place))
+        place = &place->via.array.ptr[0].via.array.ptr[1];
+    *place = parent;
+}
+
 bool canvas_add_child(struct canvas *canvas, msgpack_object result)
 {
     msgpack_object_array *array = &canvas->children.via.array;
@@ -153,6 +162,11 @@ static bool default_option(struct canvas *canvas, msgpack_object *options, const
     if (value_is_nil(&value) || !value_is_nil(value_get(options, name)))
         return true;
     return canvas_set(canvas, options, name, value);
+}
+
+static msgpack_object seconds_of(double seconds)
+{
+    return seconds > 0 ? value_double(seconds) : value_nil();
 }
 
 static bool send_message(struct canvas *canvas, const struct task_publish *publish)
@@ -228,6 +242,27 @@ static bool finish_single(struct canvas *canvas, struct text id, const struct ca
            (!call->is_child || canvas_add_child(canvas, *ret));
 }
 
+/* What a task of our own library says of itself, and whether the call fits it; Celery, too, looks
+ * at both when a signature is called, before anything is sent. */
+static bool heed_definition(struct canvas *canvas, const struct subtask *subtask,
+                            const msgpack_object *args, msgpack_object *options)
+{
+    const struct library_task *task = library_find(canvas->library, subtask->task);
+    if (task == NULL)
+        return true;
+    const struct celeriac_task_definition *definition = &task->definition;
+    const struct bind_call call = {
+        .function = task->function, .args = args, .kwargs = &subtask->kwargs, .zone = canvas->zone};
+    if (task->has_signature && !bind_fits(&task->signature, &call, &canvas->failure))
+        return false;
+    return default_option(canvas, options, "ignore_result",
+                          definition->ignore_result == CELERIAC_YES ? value_bool(true)
+                                                                    : value_nil()) &&
+           default_option(canvas, options, "time_limit", seconds_of(definition->time_limit)) &&
+           default_option(canvas, options, "soft_time_limit",
+                          seconds_of(definition->soft_time_limit));
+}
+
 static bool send_single(struct canvas *canvas, const struct subtask *subtask,
                         const msgpack_object *args, const struct canvas_call *call,
                         msgpack_object *ret)
@@ -241,6 +276,7 @@ static bool send_single(struct canvas *canvas, const struct subtask *subtask,
         value_as_text(value_get(value_get(&subtask->kwargs, "task"), "task"), &route);
     return default_option(canvas, &options, "reply_to", value_text(canvas->reply_to)) &&
            default_option(canvas, &options, "route", value_text(route)) &&
+           heed_definition(canvas, subtask, args, &options) &&
            canvas_publish(canvas, subtask->task, args, &subtask->kwargs, &options, &id) &&
            finish_single(canvas, id, call, ret);
 }

@@ -10,10 +10,12 @@
 #include "codec/subtask.h"
 #include "worker/runtime/native/failure.h"
 #include "worker/runtime/native/follow.h"
+#include "worker/runtime/native/library.h"
 
 /* What one job sends, and from where. */
 struct canvas {
-    msgpack_zone *zone; /* everything that is made */
+    msgpack_zone *zone;            /* everything that is made */
+    const struct library *library; /* what it says of its own tasks holds for calls of them */
     const struct follow *follow;
     struct text id, root_id; /* of the task that sends */
     struct text reply_to;    /* for what goes on with the task's work; may be without data */

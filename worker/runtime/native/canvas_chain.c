@@ -111,7 +111,8 @@ static bool make_chord(struct canvas *canvas, const struct subtask *group,
 
 struct steps {
     struct canvas_list list; /* the last one first, as the field `chain` has them */
-    msgpack_object result;   /* of the last one */
+    msgpack_object result;   /* of the last one, with those before it as its parents */
+    bool is_broken;          /* what was before a chord is not known yet */
     bool begins_with_group;  /* that has become a chord */
 };
 
@@ -135,6 +136,9 @@ static bool add_step(struct canvas *canvas, struct subtask *step, const struct c
         return false;
     if (is_last)
         steps->result = result;
+    else if (!steps->is_broken)
+        canvas_set_parent(&steps->result, result);
+    steps->is_broken = steps->is_broken || step->kind == SUBTASK_CHORD;
     return canvas_push(canvas, list, step);
 }
 
@@ -204,9 +208,9 @@ static bool carry_rest(struct canvas *canvas, const struct steps *steps, msgpack
 bool canvas_send_chain(struct canvas *canvas, const struct subtask *subtask,
                        const struct canvas_call *call, msgpack_object *ret)
 {
-    /* What concerns the last step or the links, not the first one. */
+    /* What concerns the last step or the links, not the first one, whose parent is who sends it. */
     static const char *const others[] = {"task_id", "group_id",   "group_index", "chord",
-                                         "link",    "link_error", NULL};
+                                         "link",    "link_error", "parent_id",   NULL};
     const msgpack_object none = {.type = MSGPACK_OBJECT_ARRAY};
     msgpack_object options, args, links, errbacks, first;
     struct steps steps = {.list = {.count = 0}};

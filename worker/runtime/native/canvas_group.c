@@ -323,6 +323,7 @@ bool canvas_send_chord(struct canvas *canvas, const struct subtask *subtask,
         return send_empty(canvas, &body, call, ret);
     if (!depart(canvas, &departure) || !add_group(canvas, &departure, call, &group))
         return false;
+    canvas_set_parent(&result, group);
     *ret = result;
     return true;
 }

@@ -39,6 +39,8 @@ MUST_CHECK bool canvas_new_id(struct canvas *canvas, msgpack_object *ret);
 /* [[id, null], null], and [[id, null], members]. */
 MUST_CHECK bool canvas_result(struct canvas *canvas, msgpack_object id,
                               const msgpack_object *members, msgpack_object *ret);
+/* Puts `parent`, what came before, in front of the first of what the result has come from. */
+void canvas_set_parent(msgpack_object *result, msgpack_object parent);
 MUST_CHECK bool canvas_add_child(struct canvas *canvas, msgpack_object result);
 
 /* Gives the signature, and what it stands for, the ids that its results will have. */

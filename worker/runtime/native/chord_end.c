@@ -149,7 +149,8 @@ static bool collect_tree(struct parts *parts, const msgpack_object *result, int 
     return true;
 }
 
-static bool collect(struct canvas *canvas, const msgpack_object *record, msgpack_object *ret)
+static bool collect(struct canvas *canvas, const msgpack_object *record,
+                    const msgpack_object *shape, msgpack_object *ret)
 {
     struct parts parts = {.canvas = canvas, .members = value_get(record, "members")};
     struct text error, group;
@@ -159,6 +160,8 @@ static bool collect(struct canvas *canvas, const msgpack_object *record, msgpack
                              error.data);
     if (parts.members == NULL || parts.members->type != MSGPACK_OBJECT_ARRAY)
         return refuse_parts(canvas, "the record has no parts");
+    if (shape != NULL)
+        return collect_tree(&parts, shape, 0, ret);
     if (!value_as_bytes(value_get(record, "group"), &group) || group.size == 0)
         return collect_flat(&parts, ret);
     if (canvas->result_serializer->decode((struct bytes){group.data, group.size}, canvas->zone,
@@ -183,6 +186,23 @@ static bool send_body(struct canvas *canvas, const msgpack_object *body,
     return canvas_refuse(canvas, "celery.exceptions.ChordError", "Callback error: %s", text);
 }
 
+/* Clients wait for the members of a group, as it has no result of its own. */
+static bool fail_members(struct canvas *canvas, const struct subtask *body,
+                         const struct document *document)
+{
+    msgpack_object members = subtask_members(body);
+    for (uint32_t i = 0; body->kind == SUBTASK_GROUP && i < members.via.array.size; i++) {
+        struct subtask member;
+        struct document copy = *document;
+        if (!canvas_read(canvas, &members.via.array.ptr[i], &member))
+            return false;
+        copy.task_id = canvas_result_id(&member);
+        if (copy.task_id.data != NULL && !after_store(canvas, &copy))
+            return false;
+    }
+    return true;
+}
+
 /* Nobody will run it: its errbacks hear of it, and its result is the failure. */
 static bool fail_body(struct canvas *canvas, const msgpack_object *value,
                       const struct failure *failure)
@@ -200,19 +220,41 @@ static bool fail_body(struct canvas *canvas, const msgpack_object *value,
         value_as_text(&id, &document.task_id);
     }
     const msgpack_object *errbacks = subtask_option(&body, "link_error");
-    /* As in Celery: for them the body is where it all began. */
+    /* As in Celery: for them the body is where it all began, and they are its children. */
     canvas->root_id = document.task_id;
-    return after_store(canvas, &document) &&
-           after_call_errbacks(canvas, errbacks, document.task_id);
+    document.children = &canvas->children;
+    return after_call_errbacks(canvas, errbacks, document.task_id) &&
+           after_store(canvas, &document) && fail_members(canvas, &body, &document);
 }
 
-bool chord_end(struct canvas *canvas, const msgpack_object *body, const msgpack_object *record)
+bool chord_end_is_complete(struct canvas *canvas, const msgpack_object *record)
+{
+    struct parts parts = {.canvas = canvas, .members = value_get(record, "members")};
+    while (value_at(parts.members, parts.next) != NULL) {
+        msgpack_object part = value_nil();
+        struct text bytes = {"", 0}, status = {"", 0};
+        value_as_bytes(value_at(parts.members, parts.next), &bytes);
+        if (bytes.size == 0)
+            return false;
+        if (decode(&parts, &part))
+            value_as_text(value_get(&part, "status"), &status);
+        /* What cannot be read will not be better later: chord_end tells. */
+        if (status.size > 0 && !text_equal(status, "SUCCESS") && !text_equal(status, "FAILURE") &&
+            !text_equal(status, "REVOKED"))
+            return false;
+    }
+    return true;
+}
+
+bool chord_end(struct canvas *canvas, const msgpack_object *body, const msgpack_object *record,
+               const msgpack_object *shape, struct failure *ret_failure)
 {
     msgpack_object results;
-    if (collect(canvas, record, &results) && send_body(canvas, body, &results))
+    if (collect(canvas, record, shape, &results) && send_body(canvas, body, &results))
         return true;
     const struct failure failure = canvas->failure;
-    if (fail_body(canvas, body, &failure))
-        canvas->failure = failure;
-    return false;
+    if (!fail_body(canvas, body, &failure))
+        return false;
+    *ret_failure = failure;
+    return true;
 }

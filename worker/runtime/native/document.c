@@ -55,11 +55,18 @@ static struct result_exception exception_of(const struct failure *failure, msgpa
 static struct result_extended extended_of(const struct document *document)
 {
     const struct request *request = document->request;
+    if (document->step != NULL)
+        return (struct result_extended){.name = document->step->task,
+                                        .args = &document->step->args,
+                                        .kwargs = &document->step->kwargs};
     return (struct result_extended){.name = request->task,
                                     .worker = request->hostname,
                                     .queue = request_delivery(request, "routing_key"),
                                     .args = &document->body->args,
                                     .kwargs = &document->body->kwargs,
+                                    .stamped_headers =
+                                        value_get(request->headers, "stamped_headers"),
+                                    .stamps = value_get(request->headers, "stamps"),
                                     .retries = request_retries(request)};
 }
 
@@ -84,7 +91,8 @@ int document_write(const struct document *document, const struct serializer *ser
         message.exception = &exception;
         message.traceback = failure_traceback(document->failure, zone);
     }
-    if (document->request != NULL && document->body != NULL && document->request->result_extended) {
+    if (document->request != NULL && (document->body != NULL || document->step != NULL) &&
+        document->request->result_extended) {
         extended = extended_of(document);
         message.extended = &extended;
     }

@@ -5,6 +5,7 @@
 /* Result documents and parts of chords, as this runtime leaves them. */
 
 #include "codec/result_message.h"
+#include "codec/subtask.h"
 #include "codec/task_body.h"
 #include "worker/runtime/native/failure.h"
 #include "worker/runtime/native/request.h"
@@ -15,9 +16,11 @@ struct document {
     const msgpack_object *result;   /* NULL: `failure` */
     const struct failure *failure;  /* NULL: `result` */
     const msgpack_object *children; /* NULL: none */
-    /* With both, and where the request asks for it, the document is an extended one. */
+    /* Where the request asks for it, and there is one of the others, the document is an extended
+     * one: of the request's task, or of a step of its chain, which never ran. */
     const struct request *request;
     const struct task_body *body;
+    const struct subtask *step;
 };
 
 /* A document of this request's task, in that state. */

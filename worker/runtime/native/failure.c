@@ -105,24 +105,34 @@ static const char *module_prefix(const struct failure *failure)
     return text_equal(failure->module, "builtins") ? "" : ".";
 }
 
-struct text failure_traceback(const struct failure *failure, msgpack_zone *zone)
+/* Where it was raised, as a line; none if the worker itself has raised it. */
+static const char *place_of(const struct failure *failure, msgpack_zone *zone)
 {
     if (failure->file == NULL)
-        return (struct text){NULL, 0};
+        return "";
+    size_t room = strlen(failure->file) + strlen(failure->function) + 64;
+    char *text = msgpack_zone_malloc_no_align(zone, room);
+    if (text != NULL)
+        snprintf(text, room, "  File \"%s\", line %d, in %s\n", failure->file, failure->line,
+                 failure->function);
+    return text;
+}
+
+struct text failure_traceback(const struct failure *failure, msgpack_zone *zone)
+{
     struct text message = {"", 0};
     value_as_text(&failure->message, &message);
+    const char *place = failure->untraced ? NULL : place_of(failure, zone);
+    if (place == NULL)
+        return (struct text){NULL, 0};
     const char *dot = module_prefix(failure);
-    size_t room = strlen(failure->file) + strlen(failure->function) + failure->module.size +
-                  failure->type.size + message.size + 128;
+    size_t room = strlen(place) + failure->module.size + failure->type.size + message.size + 128;
     char *text = msgpack_zone_malloc_no_align(zone, room);
     if (text == NULL)
         return (struct text){NULL, 0};
-    int length =
-        snprintf(text, room,
-                 "Traceback (most recent call last):\n  File \"%s\", line %d, in %s\n"
-                 "%.*s%s%.*s: %.*s\n",
-                 failure->file, failure->line, failure->function,
-                 *dot == '\0' ? 0 : (int)failure->module.size, failure->module.data, dot,
-                 (int)failure->type.size, failure->type.data, (int)message.size, message.data);
+    int length = snprintf(text, room, "Traceback (most recent call last):\n%s%.*s%s%.*s%s%.*s\n",
+                          place, *dot == '\0' ? 0 : (int)failure->module.size, failure->module.data,
+                          dot, (int)failure->type.size, failure->type.data,
+                          message.size > 0 ? ": " : "", (int)message.size, message.data);
     return (struct text){text, (size_t)length};
 }

@@ -23,6 +23,7 @@ struct failure {
     /* Where it was raised; NULL and 0 where that is not known. Borrowed from the task library. */
     const char *file, *function;
     int line;
+    bool untraced; /* no code has raised it: the process was killed, the task revoked */
 };
 
 /* `type` is a class of Python's builtins, or a class with its module before the last dot. It is
@@ -36,7 +37,7 @@ void failure_raise_bare(struct failure *failure, const char *type);
 
 /* Python's repr, "ValueError('no row 7')", cut at `size` bytes with the null. */
 void failure_text(const struct failure *failure, char *ret, size_t size);
-/* Text like Python's traceback, in the zone; no text if the place is not known or memory is short.
+/* Text like Python's traceback, in the zone; no text for what is untraced, or if memory is short.
  */
 struct text failure_traceback(const struct failure *failure, msgpack_zone *zone);
 

@@ -37,7 +37,8 @@ static void put_task(struct pack *pack, const struct celeriac_task_definition *d
     int options = (definition->acks_late != CELERIAC_UNSET) +
                   (definition->reject_on_worker_lost != CELERIAC_UNSET) +
                   (definition->ignore_result != CELERIAC_UNSET) + (definition->time_limit != 0) +
-                  (definition->soft_time_limit != 0) + (definition->max_retries != 0);
+                  (definition->soft_time_limit != 0) + (definition->max_retries != 0) +
+                  (definition->rate_limit != NULL);
     pack_string(pack, definition->name);
     pack_map(pack, (size_t)options);
     put_choice(pack, "acks_late", definition->acks_late);
@@ -46,6 +47,10 @@ static void put_task(struct pack *pack, const struct celeriac_task_definition *d
     put_seconds(pack, "time_limit", definition->time_limit);
     put_seconds(pack, "soft_time_limit", definition->soft_time_limit);
     put_retries(pack, definition->max_retries);
+    if (definition->rate_limit != NULL) {
+        pack_string(pack, "rate_limit");
+        pack_string(pack, definition->rate_limit);
+    }
 }
 
 bool hello_describe(const struct library *library, struct buffer *buffer)

@@ -136,6 +136,7 @@ static void judge(struct run *run, const struct celeriac_task *task)
     outcome->failure = task->failure;
     outcome->countdown = task->countdown;
     outcome->requeue = task->requeue;
+    outcome->part = task->awaited;
     if (task->verdict == TASK_RUNS && task->failure.raised)
         outcome->state = OUTCOME_FAILURE;
     /* What cannot be sent again has failed. */
@@ -186,6 +187,7 @@ static struct canvas canvas_of(struct run *run)
     const msgpack_object *priority = value_get(request->properties, "priority");
     struct canvas canvas = {
         .zone = zone,
+        .library = run->job->library,
         .follow = &run->observer->follow,
         .id = request->id,
         .root_id = request_root_id(request),
@@ -269,8 +271,10 @@ static void end(struct run *run)
 
 static void write_record(struct run *run)
 {
-    const struct record record = {
-        .request = &run->request, .body = &run->body, .canvas = &run->canvas};
+    const struct record record = {.request = &run->request,
+                                  .body = &run->body,
+                                  .canvas = &run->canvas,
+                                  .packed_body = {run->packed_body.data, run->packed_body.size}};
     /* What cannot be opened is followed by nothing. */
     (void)body_open(&run->request, run->packed_body, &run->job->plain, &run->job->zone, &run->body,
                     &run->reason);

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "codec/rate_limit.h"
 #include "worker/runtime/native/builtin.h"
 
 enum { NAME_MAX_SIZE = 255 }; /* bytes of a task's name: what an AMQP short string holds */
@@ -43,6 +44,13 @@ static bool check_descriptor(const struct celeriac_library *exported, const char
     if (exported->task_count == 0 || exported->tasks == NULL)
         return refuse(error, "%s defines no tasks", path);
     return true;
+}
+
+static bool is_rate(const char *text)
+{
+    const msgpack_object value = text != NULL ? value_string(text) : value_nil();
+    double rate;
+    return rate_limit_read(&value, &rate, NULL) == 0;
 }
 
 static bool is_option_valid(enum celeriac_choice choice)
@@ -85,6 +93,8 @@ static bool check_definition(const struct celeriac_task_definition *definition, 
         return refuse(error, "task %s: a time limit is negative or no number", name);
     if (definition->max_retries < CELERIAC_RETRIES_UNLIMITED)
         return refuse(error, "task %s: max_retries is %d", name, definition->max_retries);
+    if (!is_rate(definition->rate_limit))
+        return refuse(error, "task %s: '%s' is no rate limit", name, definition->rate_limit);
     return check_retries(definition, error);
 }
 

@@ -111,9 +111,14 @@ static void put_part(struct pack *pack, const struct outcome *outcome)
 {
     int64_t index;
     pack_string(pack, "chord");
-    pack_map(pack, 3);
+    pack_map(pack, outcome->part.results.type == MSGPACK_OBJECT_ARRAY ? 2 : 3);
     pack_string(pack, "group");
     pack_text(pack, outcome->part.group);
+    if (outcome->part.results.type == MSGPACK_OBJECT_ARRAY) {
+        pack_string(pack, "results");
+        pack_value(pack, &outcome->part.results);
+        return;
+    }
     pack_string(pack, "index");
     if (value_as_int(&outcome->part.index, &index))
         pack_int(pack, index);

@@ -57,6 +57,11 @@ void pack_text(struct pack *pack, struct text text)
     check(pack, msgpack_pack_str_body(&pack->packer, text.data, text.size));
 }
 
+void pack_value(struct pack *pack, const msgpack_object *value)
+{
+    check(pack, msgpack_pack_object(&pack->packer, *value));
+}
+
 void pack_bytes(struct pack *pack, struct bytes bytes)
 {
     check(pack, msgpack_pack_bin(&pack->packer, bytes.size));

@@ -26,6 +26,7 @@ void pack_int(struct pack *pack, int64_t number);
 void pack_double(struct pack *pack, double number);
 void pack_string(struct pack *pack, const char *string);
 void pack_text(struct pack *pack, struct text text); /* nil if there is none */
+void pack_value(struct pack *pack, const msgpack_object *value);
 void pack_bytes(struct pack *pack, struct bytes bytes);
 
 #endif

@@ -5,7 +5,10 @@
 
 #include <string.h>
 
+#include "worker/log/log.h"
+#include "worker/runtime/native/canvas_internal.h"
 #include "worker/runtime/native/chord_end.h"
+#include "worker/runtime/native/chord_unlock.h"
 
 /* Writes the document, unless something follows a failure: then it is stored first. */
 static bool keep(const struct record *record, const struct document *document,
@@ -46,6 +49,7 @@ static void on_failure(const struct record *record, struct outcome *ret, struct 
                                      : "billiard.exceptions.WorkerLostError");
     if (argument != NULL)
         failure.message = *argument;
+    failure.untraced = true;
     write_failure(record, &failure, ret, buffer);
 }
 
@@ -59,6 +63,7 @@ static void on_revoked(const struct record *record, struct outcome *ret, struct 
     value_as_text(value_get(record->request->record, "reason"), &reason);
     failure_raise(&failure, canvas->zone, "celery.exceptions.TaskRevokedError", "%.*s",
                   (int)reason.size, reason.data);
+    failure.untraced = true;
     document.failure = &failure;
     document.body = record->body;
     if ((document_keeps_errors(record->request) && !keep(record, &document, buffer)) ||
@@ -74,36 +79,58 @@ static void on_unknown(const struct record *record, struct outcome *ret, struct 
     struct failure failure;
     failure_raise(&failure, canvas->zone, "celery.exceptions.NotRegistered", "%.*s",
                   (int)record->request->task.size, record->request->task.data);
+    failure.untraced = true;
     document.failure = &failure;
     document.body = record->body;
     if (document_write(&document, canvas->result_serializer, canvas->zone, buffer) != 0)
         failure_raise_bare(&ret->failure, "MemoryError");
 }
 
-/* A body that has failed may have been a part of another chord. */
-static void end_chord(const struct record *record, const msgpack_object *chord, struct outcome *ret)
+/* In Celery's words. */
+static void log_failed(const struct request *request, const struct failure *failure)
 {
-    struct canvas *canvas = record->canvas;
+    char text[FAILURE_TEXT_SIZE];
+    struct text group = request_header(request, "group");
+    failure_text(failure, text, sizeof(text));
+    log_clean(text);
+    log_error("Chord '%.*s' raised: %s", text_quoted_size(group), group.size > 0 ? group.data : "",
+              text);
+}
+
+/* A body that has failed may have been a part of another chord. */
+static bool tell_failed(const struct record *record, const msgpack_object *body,
+                        const struct failure *failure, struct outcome *ret)
+{
     struct after_part outer;
-    const msgpack_object *body = chord_end_find(canvas, chord, record->request->record);
-    if (chord_end(canvas, body, record->request->record))
-        return;
-    const struct document document = {.state = {"FAILURE", strlen("FAILURE")},
-                                      .failure = &ret->failure};
-    ret->failure = canvas->failure;
-    if (after_part_of_signature(body, &outer) && !outcome_set_part(ret, &outer, &document, canvas))
-        ret->failure = canvas->failure;
+    const struct document document = {.state = {"FAILURE", strlen("FAILURE")}, .failure = failure};
+    log_failed(record->request, failure);
+    return !after_part_of_signature(body, &outer) ||
+           outcome_set_part(ret, &outer, &document, record->canvas);
+}
+
+static bool end_counted(const struct record *record, const msgpack_object **ret_body,
+                        struct failure *ret_failure)
+{
+    const msgpack_object *said = record->request->record;
+    const struct after_part part = after_part_of(record->request, record->body, true);
+    if (part.chord == NULL)
+        return canvas_refuse(record->canvas, "celery.exceptions.ChordError",
+                             "the message is no part of a chord");
+    *ret_body = chord_end_find(record->canvas, part.chord, said);
+    return chord_end(record->canvas, *ret_body, said, NULL, ret_failure);
 }
 
 static void on_chord(const struct record *record, struct outcome *ret, struct buffer *buffer)
 {
+    struct failure failure = {.raised = false};
+    const msgpack_object *body = NULL;
     (void)buffer;
-    const struct after_part part = after_part_of(record->request, record->body, true);
-    if (part.chord == NULL)
-        failure_raise(&ret->failure, record->canvas->zone, "celery.exceptions.ChordError",
-                      "the message is no part of a chord");
-    else
-        end_chord(record, part.chord, ret);
+    bool done = chord_unlock_is(record->request) ? chord_unlock_end(record, &body, &failure)
+                                                 : end_counted(record, &body, &failure);
+    if (done && failure.raised)
+        done = tell_failed(record, body, &failure, ret);
+    if (!done)
+        ret->failure = record->canvas->failure;
 }
 
 void record_write(const struct record *record, struct outcome *ret, struct buffer *document)

@@ -11,6 +11,7 @@ struct record {
     const struct request *request;
     const struct task_body *body;
     struct canvas *canvas;
+    struct bytes packed_body; /* as it came */
 };
 
 /* What the request's record says, as an outcome for RESULT: SUCCESS when it is done, its document

@@ -226,8 +226,13 @@ static bool store_state(const struct celeriac_task *task)
 {
     struct document document = document_of(task->request, "RETRY");
     const msgpack_object none = value_nil();
+    msgpack_object next;
     if (task->request->ignore_result)
         return true;
+    /* As in Celery, the next try is a child of this one. */
+    if (!canvas_result(task->canvas, value_text(task->request->id), NULL, &next) ||
+        !canvas_add_child(task->canvas, next))
+        return false;
     if (task->failure.raised)
         document.failure = &task->failure;
     else

@@ -8,6 +8,7 @@
 #include "codec/task_body.h"
 #include "codec/value.h"
 #include "include/celeriac/task.h"
+#include "worker/runtime/native/after.h"
 #include "worker/runtime/native/canvas.h"
 #include "worker/runtime/native/failure.h"
 #include "worker/runtime/native/library.h"
@@ -35,6 +36,7 @@ struct celeriac_task {
     enum task_verdict verdict;
     double countdown;                              /* TASK_RETRIES: seconds */
     bool requeue;                                  /* TASK_REJECTED */
+    struct after_part awaited;                     /* what celery.chord_unlock looks after */
     const struct celeriac_request *public_request; /* made when first asked for */
 };
 

@@ -1,9 +1,27 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Where results go."""
 
+import sys
+
 from celeriac import broker
 
 _OUR_SERIALIZERS = ("json", "msgpack")
+
+
+def keep_trying():
+    """Where the app says nothing, a result store that is away for a while costs no result: the
+    child waits for it, as the main process does with results of native tasks."""
+    from celery.app import defaults
+    defaults.DEFAULTS["result_backend_always_retry"] = True
+
+
+def tell_passing_errors():
+    """Celery 5.2's Redis backend does not say which errors are worth another try: none would be."""
+    from celery.backends.base import Backend
+    redis = sys.modules.get("celery.backends.redis")
+    if redis and redis.RedisBackend.exception_safe_to_retry is Backend.exception_safe_to_retry:
+        redis.RedisBackend.exception_safe_to_retry = (
+            lambda self, exc: isinstance(exc, self.connection_errors))
 
 
 def leaves_results_to_us(app):

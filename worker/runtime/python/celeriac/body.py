@@ -7,9 +7,6 @@ from kombu.compression import decompress
 from kombu.exceptions import ContentDisallowed, DecodeError
 from kombu.serialization import loads, registry
 
-
-# The main process counts lost processes in it. A task hands its own headers on to what it sends.
-_LOSSES = "x-worker-lost-count"
 _PROPERTIES = (  # in AMQP's order, which shows where a task prints them
     "content_type", "content_encoding", "application_headers", "delivery_mode", "priority",
     "correlation_id", "reply_to", "expiration", "message_id", "type", "user_id", "app_id",
@@ -27,8 +24,6 @@ class Invalid(Exception):
 def complete(request):
     """Give a request the message's properties as Celery has them: those that it has, and headers."""
     given, headers = request["properties"], request["headers"]
-    if headers:
-        headers.pop(_LOSSES, None)
     given["application_headers"] = headers
     request["properties"] = {name: given[name] for name in _PROPERTIES
                              if given.get(name) is not None}

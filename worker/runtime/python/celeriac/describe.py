@@ -29,6 +29,7 @@ def describe(runtime):
         "tasks": {name: _options(task) for name, task in app.tasks.items()},
         "settings": values,
         "queues": queues.describe(app),
+        "other_queues": queues.describe_others(app),
         "records": True,
         "backend": "rpc://" if runtime.records_rpc else "disabled://",
         "signals": [name for name in DELIVERED if has_receivers(name)],

@@ -16,6 +16,13 @@ def describe(app):
     return [_queue(queue) for queue in app.amqp.queues.consume_from.values()]
 
 
+def describe_others(app):
+    """The rest of them: they count where Celery looks for quorum queues."""
+    queues = app.amqp.queues
+    consumed = {queue.name for queue in queues.consume_from.values()}
+    return [_queue(queue) for queue in queues.values() if queue.name not in consumed]
+
+
 def _queue(queue):
     arguments = to_rabbitmq_queue_arguments(
         queue.queue_arguments or {}, **{name: getattr(queue, name) for name in _LIMITS})

@@ -46,6 +46,7 @@ class Runtime:
         arguments.pose_as_celery(self.arguments)
         if not self.arguments.celery_acks:
             apps.set_safer_defaults()
+        backend.keep_trying()
         app = apps.find(self.arguments.app)
         settings.apply(app, self.arguments.setting)
         broker.check(app)
@@ -53,6 +54,7 @@ class Runtime:
         self.app = app
         self.hostname = self.worker.hostname
         self.records_rpc = backend.leaves_results_to_us(app)
+        backend.tell_passing_errors()
         importlib.import_module("celeriac.run")  # what every child needs, imported once
         _keep_folder()
 

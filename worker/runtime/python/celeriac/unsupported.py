@@ -17,7 +17,6 @@ _FINE = {
     "worker_timer": (),
     "worker_agent": (),
     "worker_pool_restarts": (),
-    "worker_state_db": (),
     "worker_cancel_long_running_tasks_on_connection_loss": (),
     "worker_deduplicate_successful_tasks": (),
     "worker_soft_shutdown_timeout": (),
@@ -25,7 +24,6 @@ _FINE = {
 _TRANSPORT_OPTIONS = ("confirm_publish",)
 _STRATEGIES = ("round-robin", "shuffle")
 _OURS = {"worker_lost_max_deliveries"}
-_NAMES_MAX = 5
 
 
 def warn(worker, given):
@@ -33,7 +31,6 @@ def warn(worker, given):
     NAME=VALUE and means nothing."""
     app = worker.app
     _warn_of_names(given)
-    _warn_of_rates(worker)
     if app.conf.worker_send_task_events:
         logger.warning("celeriac sends no events yet: worker_send_task_events has no effect")
     for name, fine in _FINE.items():
@@ -70,21 +67,6 @@ def _warn_of_names(given):
         close = get_close_matches(name, known, 1)
         logger.warning("%s is not a setting of Celery and has no effect%s", name,
                        f": do you mean {close[0]}?" if close else "")
-
-
-def _warn_of_rates(worker):
-    if worker.disable_rate_limits:
-        return
-    app = worker.app
-    if app.conf.task_default_rate_limit:
-        logger.warning("celeriac does not limit rates yet: task_default_rate_limit has no effect")
-    limited = sorted(name for name, task in app.tasks.items()
-                     if task.rate_limit and task.rate_limit != app.conf.task_default_rate_limit)
-    if limited:
-        logger.warning("celeriac does not limit rates yet: the rate_limit of %s has no effect",
-                       ", ".join(limited[:_NAMES_MAX])
-                       + (f" and {len(limited) - _NAMES_MAX} more tasks"
-                          if len(limited) > _NAMES_MAX else ""))
 
 
 def _warn_of_transport(conf):
