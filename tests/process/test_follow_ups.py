@@ -17,11 +17,8 @@ from support.rabbitmq import RabbitMQ
 from support.redis import Redis
 
 __all__ = ["graveyard", "replies", "site"]
+NO_NEW_QUEUES = ("--set", "task_create_missing_queues=false", "-Q", "celery")
 OUT = "out"
-
-
-# A queue that is not there is declared, as Celery does; nobody has bound one to this key.
-NOWHERE = {"exchange": "amq.direct", "routing_key": "nowhere"}
 
 
 def publish(data: str = "%d", count: int = 1, **message: Any) -> list[Any]:
@@ -104,21 +101,24 @@ def test_messages_are_routed(message: dict[str, Any], queue: str, site: Site,
 
 
 def test_message_that_nobody_gets_is_told(site: Site, amqp: Client) -> None:
-    running = site.worker(concurrency=1)
+    running = site.worker(*NO_NEW_QUEUES, concurrency=1)
     amqp.declare(OUT)
-    one = site.send("plain", ends("SUCCESS", publish(**NOWHERE), publish(queue=OUT)))
+    amqp.channel.queue_bind(OUT, "amq.direct", OUT)
+    one = site.send("plain", ends("SUCCESS", publish(queue="nowhere"),
+                                  publish(exchange="amq.direct", routing_key=OUT)))
     running.wait_log(rf"ERROR/MainProcess\] Task plain\[{one}\]: a message that it sent was not "
                      "taken by the broker")
     assert bodies(amqp, OUT, 1) == ["0"]
     site.wait_settled(running)
 
 
-@pytest.mark.parametrize("place, dead", [({"queue": OUT}, 0), (NOWHERE, 1)])
-def test_retry_that_cannot_be_sent_is_rejected(place: dict[str, str], dead: int, graveyard: None,
-                                               site: Site, amqp: Client) -> None:
+@pytest.mark.parametrize("queue, dead", [(OUT, 0), ("nowhere", 1)])
+def test_retry_that_cannot_be_sent_is_rejected(queue: str, dead: int, graveyard: None, site: Site,
+                                               amqp: Client) -> None:
     running = site.worker(concurrency=1)
     amqp.declare(OUT)
-    one = site.send("plain", ends("RETRY", publish(**place)))
+    amqp.channel.queue_bind(OUT, "amq.direct", OUT)
+    one = site.send("plain", ends("RETRY", publish(exchange="amq.direct", routing_key=queue)))
     site.wait_runs(one)
     site.wait_settled(running)
     assert amqp.counts(GRAVEYARD)[0] == dead
@@ -217,8 +217,8 @@ def test_states_are_stored_in_their_order(site: Site, amqp: Client, redis: Redis
 
 def test_retry_that_cannot_be_sent_is_not_stored(graveyard: None, site: Site, amqp: Client,
                                                  redis: Redis) -> None:
-    running = site.worker(concurrency=1, leaves="", backend=redis.url)
-    site.send("plain", ends("RETRY", publish(**NOWHERE),
+    running = site.worker(*NO_NEW_QUEUES, concurrency=1, leaves="", backend=redis.url)
+    site.send("plain", ends("RETRY", publish(queue="nowhere"),
                             store("never", "RETRY", document("RETRY"))))
     amqp.wait_message(GRAVEYARD)
     with redis.client() as look:
@@ -255,8 +255,8 @@ def test_last_part_ends_the_chord(ending: list[Any], kept: int, site: Site, amqp
 
 
 def test_body_that_cannot_be_sent_is_failed(site: Site, redis: Redis) -> None:
-    running = site.worker(concurrency=1, leaves="", backend=redis.url)
-    ending = [publish("the body", **NOWHERE)]
+    running = site.worker(*NO_NEW_QUEUES, concurrency=1, leaves="", backend=redis.url)
+    ending = [publish("the body", queue="nowhere")]
     with redis.client() as look:
         look.flushall()
         one = site.send("plain", part("g", 0, "zero", begin("g", 1)), ending=ending)

@@ -67,13 +67,13 @@ struct consumer {
     struct broker_queue *queues;       /* owned: the broker's, with control's */
     struct broker_exchange *exchanges; /* owned: the broker's, with control's */
     size_t parking;                    /* requests on their way to a delay queue */
-    bool parking_refused;              /* by the broker, over this connection */
     struct destinations destinations;
     uv_timer_t eta_timer, stop_timer, window_timer;
     unsigned open_handles;
 
     bool greeted; /* the app has been told that we are ready */
     uint32_t sent_prefetch;
+    size_t sent_held;
     char label[512]; /* of request_label */
 };
 
@@ -90,16 +90,16 @@ void intake_oversized(void *context, struct broker_delivery *delivery, uint64_t 
 /* False: it must not run any more, and is dealt with (rows J, K: checked again just before
  * execution). */
 bool intake_still_wanted(struct request *request);
-/* The rate limit lets it pass. */
+/* What it waited for has come (its eta, its turn, room in its rate): it is decided on once more. */
 void intake_pass(struct request *request);
-/* Due requests go to the pool; arms the timer for the next. */
-void intake_release_due(struct consumer *consumer);
 /* The request stays here until its eta: it could not be parked. */
 void intake_keep(struct request *request);
-/* Has the request decided on once more, from the loop: what it waited for has come. */
-void intake_take_up(struct request *request);
 /* The connection is gone: forgets what no child has begun, makes orphans of the rest. */
 void intake_forget_unstarted(struct consumer *consumer);
+
+/* waiting.c: requests that are not due */
+/* `due` in microseconds since 1970; 0: it passes from the loop, at once. */
+void waiting_add(struct request *request, int64_t due);
 
 /* behind.c: requests with one id */
 /* True if the request must wait for the end of another one with its id; it is taken up then. */

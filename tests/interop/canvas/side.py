@@ -144,8 +144,8 @@ class Side:
         deadline = time.monotonic() + QUIET_SECONDS
         while True:
             yield from self._still(tap, deadline)
-            self.queues = {name: count for name, count in
-                           self._rabbitmq.queues(self._vhost).items() if name != TAP}
+            queues = self._rabbitmq.queues(self._vhost)
+            self.queues = {name: queues[name] for name in QUEUES}
             if not any(unacked for _, unacked in self.queues.values()):
                 return
             if time.monotonic() > deadline:
