@@ -277,8 +277,8 @@ static void finish_stop(struct redis_link *link);
  * as "localhost" does where the server knows IPv4 only. */
 static const struct addrinfo *choose(const struct addrinfo *addresses, unsigned failures)
 {
-    unsigned count = 0;
-    for (const struct addrinfo *one = addresses; one != NULL; one = one->ai_next)
+    unsigned count = 1;
+    for (const struct addrinfo *one = addresses->ai_next; one != NULL; one = one->ai_next)
         count++;
     for (unsigned skip = failures % count; skip > 0; skip--)
         addresses = addresses->ai_next;
