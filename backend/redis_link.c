@@ -177,12 +177,11 @@ static void on_heard(redisAsyncContext *redis, void *reply, void *data)
 bool redis_link_subscribe(struct redis_link *link, const char *channel, redis_link_reply *heard,
                           void *context)
 {
-    const char *words[] = {"SUBSCRIBE", channel};
-    struct wait *wait = link->state == LINK_UP ? malloc(sizeof(*wait)) : NULL;
+    struct wait *wait = redis_link_is_up(link) ? malloc(sizeof(*wait)) : NULL;
     if (wait == NULL)
         return false;
     *wait = (struct wait){link, heard, context};
-    if (redisAsyncCommandArgv(link->redis, on_heard, wait, 2, words, NULL) == REDIS_OK)
+    if (redisAsyncCommand(link->redis, on_heard, wait, "SUBSCRIBE %s", channel) == REDIS_OK)
         return true;
     free(wait);
     return false;

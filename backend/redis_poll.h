@@ -11,8 +11,8 @@
 
 #include "codec/base.h"
 
-/* Watches the context's socket until hiredis frees the context. -1: out of memory. hiredis writes to
- * sockets that may be closed: SIGPIPE has to be ignored. */
+/* Watches the context's socket until hiredis frees the context. -1: out of memory. hiredis writes
+ * to sockets that may be closed: SIGPIPE has to be ignored. */
 MUST_CHECK int redis_poll_attach(redisAsyncContext *redis, uv_loop_t *loop);
 
 #endif

@@ -79,7 +79,7 @@ static bool is_flushed(const struct broker *broker)
 {
     const struct consuming *consuming = &broker->consuming;
     return broker->publishing.outbox.messages == 0 &&
-           !(consuming->up && settle_pending(&consuming->settle));
+           !(consuming->up && lanes_pending(&consuming->lanes));
 }
 
 static void close_sides(struct broker *broker)
@@ -193,7 +193,7 @@ void broker_get_stats(const struct broker *broker, struct broker_stats *ret)
         .settled = consuming->settled,
         .published = publishing->outbox.published,
         .confirmed = publishing->outbox.confirmed,
-        .unsettled = consuming->settle.window.count,
+        .unsettled = lanes_unsettled(&consuming->lanes),
         .outbox_bytes = publishing->outbox.bytes,
         .outbox_messages = publishing->outbox.messages,
         .prefetch = consuming->prefetch,

@@ -14,8 +14,11 @@
 /* A delivery that nobody wants any more goes back to its queue. */
 static void give_back(struct broker *broker, struct broker_delivery *delivery)
 {
-    if (delivery->tag)
-        settle_mark(&broker->consuming.settle, delivery->tag, BROKER_NACK_REQUEUE);
+    uint64_t tag = 0;
+    if (delivery->tag) {
+        struct lane *lane = lanes_of_name(&broker->consuming.lanes, delivery->tag, &tag);
+        settle_mark(&lane->settle, tag, BROKER_NACK_REQUEUE);
+    }
     broker_delivery_free(delivery);
 }
 
@@ -67,6 +70,7 @@ static void go_up(struct broker *broker)
 static void on_declared(struct broker *broker)
 {
     struct consuming *consuming = &broker->consuming;
+    lanes_limit(&consuming->lanes, link_channel_max(consuming->side.link));
     consumers_note_window(broker);
     settling_send_prefetch(broker);
     for (size_t i = 0; i < broker->config.queue_count && !consuming->cancelled; i++)
@@ -79,8 +83,10 @@ static void on_declared(struct broker *broker)
         go_up(broker);
 }
 
-static void on_consume_ok(struct broker *broker, const amqp_method_t *method)
+static void on_consume_ok(struct broker *broker, amqp_channel_t channel,
+                          const amqp_method_t *method)
 {
+    (void)channel;
     const amqp_basic_consume_ok_t *ok = method->decoded;
     size_t index = consumers_index(broker, ok->consumer_tag);
     if (index == broker->config.queue_count)
@@ -91,8 +97,9 @@ static void on_consume_ok(struct broker *broker, const amqp_method_t *method)
 }
 
 /* The server ended a consumer: its queue is gone, or its node is. */
-static void on_cancel(struct broker *broker, const amqp_method_t *method)
+static void on_cancel(struct broker *broker, amqp_channel_t channel, const amqp_method_t *method)
 {
+    (void)channel;
     const amqp_basic_cancel_t *cancel = method->decoded;
     struct consuming *consuming = &broker->consuming;
     size_t index = consumers_index(broker, cancel->consumer_tag);
@@ -110,8 +117,10 @@ static void on_cancel(struct broker *broker, const amqp_method_t *method)
 
 /* Deliveries cannot be settled any more, so the whole connection starts anew. A refused consumer is
  * final at first. */
-static void on_channel_close(struct broker *broker, const amqp_method_t *method)
+static void on_channel_close(struct broker *broker, amqp_channel_t channel,
+                             const amqp_method_t *method)
 {
+    (void)channel;
     struct consuming *consuming = &broker->consuming;
     const struct broker_queue *queue = consumers_asked(broker);
     char said[WORDS_SIZE];
@@ -129,7 +138,17 @@ static void out_of_memory(struct broker *broker)
     side_lose(&broker->consuming.side, 0, "out of memory");
 }
 
-static void on_progress(struct broker *broker, struct assembly *assembly,
+/* The delivery gets the number by which others know it. False: out of memory. */
+static bool enter(struct lane *lane, struct broker_delivery *delivery)
+{
+    if (!settle_delivered(&lane->settle, delivery->tag))
+        return false;
+    delivery->tag = lanes_name(lane, delivery->tag);
+    return true;
+}
+
+/* `lane`: NULL for channel CONTROL. */
+static void on_progress(struct broker *broker, struct lane *lane, struct assembly *assembly,
                         enum assembly_progress progress)
 {
     struct consuming *consuming = &broker->consuming;
@@ -141,7 +160,7 @@ static void on_progress(struct broker *broker, struct assembly *assembly,
         return;
     }
     struct broker_delivery *delivery = assembly_take(assembly);
-    if (delivery->tag && !settle_delivered(&consuming->settle, delivery->tag)) {
+    if (lane && !enter(lane, delivery)) {
         broker_delivery_free(delivery);
         out_of_memory(broker);
     } else if (consuming->up) {
@@ -152,7 +171,7 @@ static void on_progress(struct broker *broker, struct assembly *assembly,
     }
 }
 
-static void on_deliver(struct broker *broker, const amqp_method_t *method)
+static void on_deliver(struct broker *broker, amqp_channel_t channel, const amqp_method_t *method)
 {
     const amqp_basic_deliver_t *deliver = method->decoded;
     size_t index = consumers_index(broker, deliver->consumer_tag);
@@ -161,37 +180,52 @@ static void on_deliver(struct broker *broker, const amqp_method_t *method)
         return;
     }
     const struct broker_queue *queue = &broker->config.queues[index];
-    if (!queue->no_ack && deliver->delivery_tag <= broker->consuming.last_tag) {
+    struct lane *lane = lanes_of_channel(&broker->consuming.lanes, channel);
+    if (queue->no_ack ? lane != NULL : !lane || deliver->delivery_tag <= lane->last_tag) {
         side_lose(&broker->consuming.side, 0, "delivery tags out of order");
         return;
     }
-    if (!queue->no_ack)
-        broker->consuming.last_tag = deliver->delivery_tag;
-    struct assembly *assembly =
-        queue->no_ack ? &broker->consuming.control : &broker->consuming.tasks;
+    if (lane)
+        lane->last_tag = deliver->delivery_tag;
+    struct assembly *assembly = lane ? &lane->assembly : &broker->consuming.control;
     enum assembly_progress progress = assembly_begin(assembly, deliver);
     if (progress == ASSEMBLY_MORE) {
         assembly->delivery->queue = queue;
         if (queue->no_ack)
             assembly->delivery->tag = 0;
     }
-    on_progress(broker, assembly, progress);
+    on_progress(broker, lane, assembly, progress);
 }
 
-static void on_method(struct broker *broker, const amqp_method_t *method)
+static void on_open(struct broker *broker, amqp_channel_t channel, const amqp_method_t *method)
+{
+    (void)method;
+    consumers_on_open(broker, channel);
+}
+
+static void on_cancel_ok(struct broker *broker, amqp_channel_t channel, const amqp_method_t *method)
+{
+    const amqp_basic_cancel_ok_t *ok = method->decoded;
+    (void)channel;
+    consumers_on_left(broker, ok->consumer_tag);
+}
+
+static void on_method(struct broker *broker, amqp_channel_t channel, const amqp_method_t *method)
 {
     static const struct {
         amqp_method_number_t id;
-        void (*handle)(struct broker *broker, const amqp_method_t *method);
+        void (*handle)(struct broker *broker, amqp_channel_t channel, const amqp_method_t *method);
     } handlers[] = {
         {AMQP_BASIC_DELIVER_METHOD, on_deliver},
         {AMQP_BASIC_CONSUME_OK_METHOD, on_consume_ok},
         {AMQP_BASIC_CANCEL_METHOD, on_cancel},
+        {AMQP_BASIC_CANCEL_OK_METHOD, on_cancel_ok},
         {AMQP_CHANNEL_CLOSE_METHOD, on_channel_close},
+        {AMQP_CHANNEL_OPEN_OK_METHOD, on_open},
     };
     for (size_t i = 0; i < ARRAY_LEN(handlers); i++)
         if (handlers[i].id == method->id) {
-            handlers[i].handle(broker, method);
+            handlers[i].handle(broker, channel, method);
             return;
         }
 }
@@ -200,12 +234,20 @@ static void on_frame(struct broker *broker, const amqp_frame_t *frame)
 {
     struct consuming *consuming = &broker->consuming;
     if (frame->frame_type == AMQP_FRAME_METHOD) {
-        on_method(broker, &frame->payload.method);
+        on_method(broker, frame->channel, &frame->payload.method);
         return;
     }
-    struct assembly *assembly =
-        frame->channel == CHANNEL_CONTROL ? &consuming->control : &consuming->tasks;
-    on_progress(broker, assembly, assembly_frame(assembly, frame));
+    struct lane *lane = lanes_of_channel(&consuming->lanes, frame->channel);
+    struct assembly *assembly = lane ? &lane->assembly : &consuming->control;
+    on_progress(broker, lane, assembly, assembly_frame(assembly, frame));
+}
+
+/* The server may allow a user fewer channels than it has said. */
+static void note_refused_channel(struct consuming *consuming, int code)
+{
+    if (consuming->moving && code == AMQP_NOT_ALLOWED)
+        lanes_limit(&consuming->lanes, consuming->moving->channel - 1U);
+    consuming->moving = NULL;
 }
 
 static void on_down(struct broker *broker, int code)
@@ -219,9 +261,8 @@ static void on_down(struct broker *broker, int code)
                       "consumer: the prefetch count is now per queue: the "
                       "server has no global one for these queues");
     }
-    settle_clear(&consuming->settle);
-    consuming->last_tag = 0;
-    assembly_reset(&consuming->tasks);
+    note_refused_channel(consuming, code);
+    lanes_clear(&consuming->lanes);
     assembly_reset(&consuming->control);
     while (consuming->early) {
         struct broker_delivery *delivery = consuming->early;
@@ -282,12 +323,11 @@ bool consuming_init(struct broker *broker)
     struct consuming *consuming = &broker->consuming;
     const struct broker_config *config = &broker->config;
     side_init(&consuming->side, broker, &role);
-    settle_init(&consuming->settle);
     consuming->consumers = calloc(config->queue_count + 1, sizeof(enum consumer_state));
     consuming->store = delivery_store_new();
-    if (!consuming->consumers || !consuming->store)
+    if (!consuming->consumers || !consuming->store ||
+        !lanes_init(&consuming->lanes, consuming->store, config->body_max))
         return false;
-    assembly_init(&consuming->tasks, consuming->store, config->body_max);
     assembly_init(&consuming->control, consuming->store, config->body_max);
     consuming->early_end = &consuming->early;
     broker_set_prefetch(broker, config->prefetch, 0);
@@ -298,7 +338,7 @@ bool consuming_init(struct broker *broker)
 void consuming_done(struct broker *broker)
 {
     struct consuming *consuming = &broker->consuming;
-    settle_done(&consuming->settle);
+    lanes_done(&consuming->lanes);
     delivery_store_free(consuming->store);
     free(consuming->consumers);
     side_done(&consuming->side);

@@ -6,30 +6,38 @@
 
 #include "broker/broker.h"
 #include "broker/delivery.h"
+#include "broker/lanes.h"
 #include "broker/outbox.h"
-#include "broker/settle.h"
 #include "broker/side.h"
 
 enum { CHANNEL_MAIN = 1, CHANNEL_CONTROL = 3 };
 
-enum consumer_state { CONSUMER_ABSENT, CONSUMER_ASKED, CONSUMER_ACTIVE };
+enum consumer_state {
+    CONSUMER_ABSENT,
+    CONSUMER_ASKED,
+    CONSUMER_ACTIVE,
+    CONSUMER_LEAVING, /* its lane: the cancel is not answered */
+    CONSUMER_LEFT,    /* to be asked for on the next one */
+};
 
 struct consuming {
     struct side side;
-    struct settle settle;
+    struct lanes lanes;
+    struct lane *moving; /* where the consumers are going; or NULL */
     struct delivery_store *store;
-    struct assembly tasks, control; /* what channels MAIN and CONTROL are in the middle of */
+    struct assembly control;        /* what channel CONTROL is in the middle of */
     enum consumer_state *consumers; /* owned; one a queue */
     struct broker_delivery *early;  /* came before all consumers were active; newest last */
     struct broker_delivery **early_end;
-    uint64_t epoch, last_tag;
+    uint64_t epoch;
     uint32_t prefetch, lasting;
+    uint32_t sent;             /* the window of the current lane, as the server knows it */
     uint32_t own, own_lasting; /* per_consumer: the window of the consumers that are, and what was
                                   lasting when they were made, or less */
     uint64_t renewed_at;       /* ms; of the last consuming_renew */
     unsigned generation;       /* of consumers */
     bool up;                   /* on_up was called for this connection */
-    bool prefetch_dirty;       /* to be sent */
+    bool prefetch_dirty;       /* per_consumer: consumers may have to be made anew */
     bool per_consumer; /* the window counts for each consumer: quorum queues know no other */
     bool cancelled;    /* broker_cancel_consumers */
     uint64_t delivered, settled;
@@ -75,9 +83,12 @@ const struct broker_queue *consumers_asked(const struct broker *broker);
 void consumers_refuse(struct broker *broker, const struct broker_queue *queue, const char *why);
 /* Consumers are about to be made. */
 void consumers_note_window(struct broker *broker);
-/* Makes consumers anew whose window was fixed when they were made; later, if something stands in
- * the way now. */
-void consumers_renew(struct broker *broker);
+/* Makes consumers anew: on another lane, if this one is full, or because their window was fixed
+ * when they were made. Later, if something stands in the way now. */
+void consumers_follow(struct broker *broker);
+/* The channel of another lane is open; a consumer has left. */
+void consumers_on_open(struct broker *broker, amqp_channel_t channel);
+void consumers_on_left(struct broker *broker, amqp_bytes_t tag);
 /* Ends all of them for good. */
 void consumers_cancel(struct broker *broker);
 

@@ -355,6 +355,11 @@ size_t link_frame_max(const struct link *link)
     return (size_t)amqp_get_frame_max(link->amqp);
 }
 
+unsigned link_channel_max(const struct link *link)
+{
+    return (unsigned)amqp_get_channel_max(link->amqp);
+}
+
 bool link_may_send(struct link *link, size_t size)
 {
     if (!is_open(link) || link->broken)

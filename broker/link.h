@@ -39,6 +39,8 @@ void link_end(struct link *link);
 
 /* Bytes of the largest frame that may be sent, once open. */
 size_t link_frame_max(const struct link *link);
+/* The last channel that may be opened, once open; 0: any. */
+unsigned link_channel_max(const struct link *link);
 /* True if `size` bytes may be sent as bulk now; if not, on_writable follows. */
 bool link_may_send(struct link *link, size_t size);
 /* Queues a method or frame until link_flush. Without link_may_send only for what is rare and small.

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Settlements and how they are coalesced. Rejects and nacks go first, one by one, so that they do
- * not cut the run of acks; then one ack for all tags below the oldest undecided one; then the acks
- * above it, one by one. The tag of a `multiple` is always one that was not settled before: RabbitMQ
+/* Settlements and how they are coalesced. Rejects and nacks go first, so that they do not cut the
+ * run of acks: nacks below all else as one (RabbitMQ sorts the whole queue for each), the others
+ * one by one; then one ack for all tags below the oldest undecided one; then the acks above it, one
+ * by one. The tag of a `multiple` is always one that was not settled before: RabbitMQ
  * closes the channel otherwise. */
 
 #include "broker/settle.h"
@@ -101,20 +102,23 @@ void settle_mark(struct settle *settle, uint64_t tag, enum broker_verb verb)
 static bool next_return(struct settle *settle, struct settle_op *ret)
 {
     uint64_t tag = 0;
-    if (!queue_take(&settle->returns, &tag))
-        return false;
-    struct window_entry *entry = window_find(&settle->window, tag);
-    assert(entry && entry->item != &undecided);
-    *ret = (struct settle_op){((const struct decision *)entry->item)->verb, tag, false};
-    window_remove(&settle->window, entry);
-    return true;
+    while (queue_take(&settle->returns, &tag)) {
+        struct window_entry *entry = window_find(&settle->window, tag);
+        if (!entry)
+            continue;
+        assert(entry->item != &undecided);
+        *ret = (struct settle_op){((const struct decision *)entry->item)->verb, tag, false};
+        window_remove(&settle->window, entry);
+        return true;
+    }
+    return false;
 }
 
-static bool next_run(struct settle *settle, struct settle_op *ret)
+static bool next_run(struct settle *settle, enum broker_verb verb, struct settle_op *ret)
 {
     struct window_entry *entry = window_first(&settle->window);
-    struct settle_op op = {BROKER_ACK, 0, false};
-    while (entry && entry->item == &decisions[BROKER_ACK]) {
+    struct settle_op op = {verb, 0, false};
+    while (entry && entry->item == &decisions[verb]) {
         op.multiple = op.tag != 0;
         op.tag = entry->tag;
         window_remove(&settle->window, entry);
@@ -142,7 +146,8 @@ static bool next_ack(struct settle *settle, struct settle_op *ret)
 
 bool settle_next(struct settle *settle, struct settle_op *ret)
 {
-    return next_return(settle, ret) || next_run(settle, ret) || next_ack(settle, ret);
+    return next_run(settle, BROKER_NACK_REQUEUE, ret) || next_return(settle, ret) ||
+           next_run(settle, BROKER_ACK, ret) || next_ack(settle, ret);
 }
 
 bool settle_pending(const struct settle *settle)

@@ -18,7 +18,7 @@ struct settle_queue {
 struct settle {
     struct window window;        /* not yet on the wire; the item says what was decided */
     struct settle_queue acks;    /* decided; may name tags that a `multiple` has covered since */
-    struct settle_queue returns; /* decided: rejects and nacks */
+    struct settle_queue returns; /* decided: rejects and nacks; likewise */
 };
 
 /* One method to send. */

@@ -144,7 +144,7 @@ static int put_headers(struct maker *maker)
                                   .json = json != NULL ? json : "{}",
                                   .type = MSGPACK_OBJECT_MAP,
                                   .type_words = "a JSON object"};
-    msgpack_object own, headers;
+    msgpack_object own = value_nil(), headers;
     int rc = decode(maker, &wanted, &own);
     if (rc != 0)
         return rc;
@@ -153,8 +153,10 @@ static int put_headers(struct maker *maker)
         return report_no_memory(maker->report);
     if (value_get(&own, "lang") == NULL)
         value_map_put(&headers, "lang", value_string("py"));
-    for (uint32_t i = 0; i < count; i++)
-        headers.via.map.ptr[headers.via.map.size++] = own.via.map.ptr[i];
+    if (count > 0)
+        memcpy(headers.via.map.ptr + headers.via.map.size, own.via.map.ptr,
+               count * sizeof(*own.via.map.ptr));
+    headers.via.map.size += count;
     value_map_put(&maker->options, "headers", headers);
     return 0;
 }

@@ -258,8 +258,8 @@ static int connect_asker(struct redis_source *source, uint64_t deadline, struct 
         patience = deadline;
     if (waiting_until(waiting, patience, is_up_or_lost, source))
         return 0;
-    report_fail(report, CELERIAC_CLIENT_ECONNECT, "%s",
-                source->trouble[0] != '\0' ? source->trouble : "Redis does not answer");
+    report_fail(report, CELERIAC_CLIENT_ECONNECT, "Redis is out of reach: %s",
+                source->trouble[0] != '\0' ? source->trouble : "it does not answer");
     stop_link(source, &source->asker);
     return CELERIAC_CLIENT_ECONNECT;
 }

@@ -49,9 +49,13 @@ static void on_drained(void *context)
 static void on_notice(void *context, enum broker_severity severity, const char *text)
 {
     struct station *station = context;
+    const char *side = station->on_delivery != NULL ? "consumer: " : "producer: ";
     if (severity == BROKER_INFO)
         return;
-    /* What a second line says of the next attempt is the caller's to decide. */
+    /* Which connection it was does not matter to the caller, and what a second line says of the
+     * next attempt is the caller's to decide. */
+    if (strncmp(text, side, strlen(side)) == 0)
+        text += strlen(side);
     snprintf(station->trouble, sizeof(station->trouble), "%.*s", (int)strcspn(text, "\n"), text);
     if (severity == BROKER_ERROR)
         station->failures++;

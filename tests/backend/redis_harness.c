@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TICK_MS = 20 };
+enum { DEADLINE_MS = 20000, TICK_MS = 20, WAITING_MAX = 1024 * 1024 };
 
 static void on_drained(void *context)
 {
@@ -44,13 +44,25 @@ struct test *test_new(const char *url)
         .serializer = serializer_by_name("json"),
         .expires = 86400,
         .socket_timeout = 120,
-        .waiting_max = 1024 * 1024,
+        .waiting_max = WAITING_MAX,
         .handler = &handler,
         .context = test,
     };
     test->client = redis_node_client();
     freeReplyObject(redisCommand(test->client, "FLUSHALL"));
     return test;
+}
+
+uint64_t test_deadline(const struct test *test)
+{
+    return uv_now(&test->loop) + DEADLINE_MS;
+}
+
+void test_turn(struct test *test, uint64_t end, const char *waits_for)
+{
+    uv_run(&test->loop, UV_RUN_ONCE);
+    if (uv_now(&test->loop) > end)
+        fail_msg("timed out waiting for %s", waits_for);
 }
 
 void test_open(struct test *test)

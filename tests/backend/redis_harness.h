@@ -9,8 +9,6 @@
 #include "backend/backend.h"
 #include "tests/backend/redis_node.h"
 
-enum { HARNESS_DEADLINE_MS = 20000 };
-
 struct test {
     uv_loop_t loop;
     uv_timer_t tick;
@@ -25,15 +23,13 @@ struct test {
 #define SUCCESS "{\"status\": \"SUCCESS\", \"result\": 5}"
 #define FAILURE "{\"status\": \"FAILURE\", \"result\": null}"
 
+/* Turns the loop until it holds; the test fails after 20 seconds. */
 #define UNTIL(test, condition)                                                                     \
-    do {                                                                                           \
-        uint64_t end = uv_now(&(test)->loop) + HARNESS_DEADLINE_MS;                                \
-        while (!(condition)) {                                                                     \
-            uv_run(&(test)->loop, UV_RUN_ONCE);                                                    \
-            if (uv_now(&(test)->loop) > end)                                                       \
-                fail_msg("timed out waiting for %s", #condition);                                  \
-        }                                                                                          \
-    } while (0)
+    for (uint64_t end = test_deadline(test); !(condition);)                                        \
+    test_turn(test, end, #condition)
+
+uint64_t test_deadline(const struct test *test);
+void test_turn(struct test *test, uint64_t end, const char *waits_for);
 
 /* With an empty server and a client of it. */
 struct test *test_new(const char *url);

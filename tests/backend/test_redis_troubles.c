@@ -15,7 +15,12 @@
 
 #include "tests/backend/redis_harness.h"
 
-enum { MIB = 1024 * 1024, ID_SIZE = 32 };
+enum {
+    ID_SIZE = 32,
+    LARGE = 2 * 1024 * 1024,
+    MEDIUM = 64 * 1024,
+    ROOM = 64 * 1024 * 1024,
+};
 
 static void command(struct test *test, const char *words)
 {
@@ -68,11 +73,11 @@ static void what_cannot_be_taken_now_is_kept_until_it_can(void **state)
 static void a_document_that_is_refused_for_good_fails_alone(void **state)
 {
     struct test *test = test_new(redis_node_url());
-    char *large = malloc(2 * MIB + 1);
+    char *large = malloc(LARGE + 1);
     (void)state;
-    memset(large, 'x', 2 * MIB);
-    large[2 * MIB] = '\0';
-    test->config.waiting_max = 16 * MIB;
+    memset(large, 'x', LARGE);
+    large[LARGE] = '\0';
+    test->config.waiting_max = ROOM;
     test_open(test);
     command(test, "CONFIG SET proto-max-bulk-len 1048576");
     test_store(test, "before", SUCCESS);
@@ -124,12 +129,11 @@ static void more_than_is_sent_at_once_arrives(void **state)
 {
     struct test *test = test_new(redis_node_url());
     char id[ID_SIZE];
-    size_t size = 64 * 1024;
-    char *document = malloc(size + 1);
+    char *document = malloc(MEDIUM + 1);
     (void)state;
-    memset(document, 'x', size);
-    document[size] = '\0';
-    test->config.waiting_max = 64 * MIB;
+    memset(document, 'x', MEDIUM);
+    document[MEDIUM] = '\0';
+    test->config.waiting_max = ROOM;
     test_open(test);
     for (int i = 0; i < 400; i++) {
         snprintf(id, sizeof(id), "large-%d", i);

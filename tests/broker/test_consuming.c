@@ -349,6 +349,93 @@ static void a_named_queue_that_is_refused_costs_its_messages_only(void **state)
 }
 
 /* The queue exists as a quorum queue, but we do not say so. */
+/* All of them come, each once, and can be settled, whatever channel they came over. */
+static void take_all(struct session *session, const char *queue, size_t count)
+{
+    enum { STEP = 400 };
+    for (size_t i = 0; i < count; i++)
+        session_publish(session, queue, "m");
+    UNTIL(session, session->published == count && session->received == STEP);
+    for (size_t lasting = STEP; lasting < count; lasting += STEP) {
+        session_idle(session, 0.1);
+        assert_int_equal(session->received, lasting);
+        broker_set_prefetch(session->broker, (uint32_t)lasting + STEP, (uint32_t)lasting);
+        UNTIL(session, session->received == lasting + STEP);
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct broker_delivery *delivery = session->deliveries[i * 7 % count];
+        assert_false(delivery->redelivered);
+        assert_true(broker_settle(session->broker, delivery->epoch, delivery->tag, BROKER_ACK));
+    }
+    session_idle(session, 0.2);
+    assert_int_equal(session->ups, 1);
+    assert_int_equal(session->received, count);
+}
+
+static void lasting_deliveries_leave_the_channel(void **state)
+{
+    struct broker_stats stats;
+    struct session *session = session_new(node_url());
+    (void)state;
+    session_queue(session, "lasting")->auto_delete = false;
+    session->config.prefetch = 400;
+    session_start(session);
+    UNTIL(session, session->ups == 1);
+    take_all(session, "lasting", 2000);
+    assert_true(session->deliveries[1999]->tag > 2000); /* of another channel */
+    broker_get_stats(session->broker, &stats);
+    assert_int_equal(stats.unsettled, 0);
+    session_publish(session, "lasting", "m");
+    UNTIL(session, session->received == 2001);
+    session_end(session);
+    assert_int_equal(peer_count("lasting"), 1);
+    peer_delete("lasting");
+}
+
+static void lasting_deliveries_of_a_quorum_queue_too(void **state)
+{
+    msgpack_object_kv pair = {text_object("x-queue-type"), text_object("quorum")};
+    struct session *session = session_new(node_url());
+    (void)state;
+    peer_delete("lasting-quorum");
+    struct broker_queue *queue = session_queue(session, "lasting-quorum");
+    queue->auto_delete = false;
+    queue->durable = true;
+    queue->arguments = (msgpack_object){.type = MSGPACK_OBJECT_MAP, .via.map = {1, &pair}};
+    session->config.prefetch = 400;
+    session_start(session);
+    UNTIL(session, session->ups == 1);
+    take_all(session, "lasting-quorum", 2000);
+    session_end(session);
+    assert_int_equal(peer_count("lasting-quorum"), 0);
+    peer_delete("lasting-quorum");
+}
+
+static void what_came_over_any_channel_comes_again(void **state)
+{
+    struct session *session = session_new(node_url());
+    (void)state;
+    session_queue(session, "again")->auto_delete = false;
+    session->config.prefetch = 300;
+    session_start(session);
+    UNTIL(session, session->ups == 1);
+    for (size_t i = 0; i < 600; i++)
+        session_publish(session, "again", "m");
+    UNTIL(session, session->received == 300);
+    broker_set_prefetch(session->broker, 900, 300);
+    UNTIL(session, session->received == 600);
+    node_command("close-connections");
+    UNTIL(session, session->ups == 2 && session->received == 1200);
+    for (size_t i = 600; i < 1200; i++)
+        assert_true(session->deliveries[i]->redelivered);
+    assert_false(broker_settle(session->broker, 1, session->deliveries[0]->tag, BROKER_ACK));
+    session_ack_all(session);
+    session_idle(session, 0.2);
+    session_end(session);
+    assert_int_equal(peer_count("again"), 0);
+    peer_delete("again");
+}
+
 static void falls_back_to_a_window_for_each_queue(void **state)
 {
     amqp_connection_state_t peer = peer_open();
@@ -508,6 +595,9 @@ int main(void)
         cmocka_unit_test(declares_a_queue_with_the_first_message_that_names_it),
         cmocka_unit_test(a_named_queue_that_is_refused_costs_its_messages_only),
         cmocka_unit_test(falls_back_to_a_window_for_each_queue),
+        cmocka_unit_test(lasting_deliveries_leave_the_channel),
+        cmocka_unit_test(lasting_deliveries_of_a_quorum_queue_too),
+        cmocka_unit_test(what_came_over_any_channel_comes_again),
         cmocka_unit_test(binds_queues_and_exchanges_as_declared),
         cmocka_unit_test(empties_the_queues_once_when_asked_to),
         cmocka_unit_test(consumes_again_after_the_queue_was_deleted),

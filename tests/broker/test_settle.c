@@ -55,6 +55,29 @@ static void joins_the_acks_below_the_oldest_undecided_tag(void **state)
     settle_done(&settle);
 }
 
+static void joins_the_nacks_below_all_else(void **state)
+{
+    struct settle settle;
+    (void)state;
+    settle_init(&settle);
+    deliver(&settle, 1, 9);
+    for (uint64_t tag = 4; tag >= 1; tag--)
+        settle_mark(&settle, tag, BROKER_NACK_REQUEUE);
+    settle_mark(&settle, 5, BROKER_REJECT_REQUEUE);
+    settle_mark(&settle, 7, BROKER_NACK_REQUEUE);
+    settle_mark(&settle, 8, BROKER_ACK);
+    expect(&settle, BROKER_NACK_REQUEUE, 4, true);
+    expect(&settle, BROKER_REJECT_REQUEUE, 5, false);
+    expect(&settle, BROKER_NACK_REQUEUE, 7, false);
+    expect(&settle, BROKER_ACK, 8, false);
+    expect_nothing(&settle);
+    settle_mark(&settle, 6, BROKER_NACK_REQUEUE);
+    expect(&settle, BROKER_NACK_REQUEUE, 6, false);
+    expect_nothing(&settle);
+    assert_int_equal(settle.window.count, 1);
+    settle_done(&settle);
+}
+
 static void sends_a_single_ack_without_multiple(void **state)
 {
     struct settle settle;
@@ -139,7 +162,7 @@ static unsigned any(struct model *model, unsigned below)
 static void apply(struct model *model, const struct settle_op *op)
 {
     assert_int_equal(model->server[op->tag], OPEN);
-    assert_true(!op->multiple || op->verb == BROKER_ACK);
+    assert_true(!op->multiple || op->verb == BROKER_ACK || op->verb == BROKER_NACK_REQUEUE);
     for (uint64_t tag = op->multiple ? 1 : op->tag; tag <= op->tag; tag++) {
         if (model->server[tag] != OPEN)
             continue;
@@ -221,6 +244,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(joins_the_acks_below_the_oldest_undecided_tag),
+        cmocka_unit_test(joins_the_nacks_below_all_else),
         cmocka_unit_test(sends_a_single_ack_without_multiple),
         cmocka_unit_test(sends_rejects_and_nacks_one_by_one_and_before_the_acks),
         cmocka_unit_test(starts_again_with_tag_one_on_a_new_channel),

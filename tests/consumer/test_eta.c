@@ -47,12 +47,15 @@ static void any_entry_can_leave(void **state)
     uint32_t random = 11;
     for (size_t i = 0; i < COUNT; i++) {
         entries[i].due = next_random(&random) % 100;
+        entries[i].weight = i % 2 == 0 ? 5 : 7;
         assert_true(eta_heap_add(&heap, &entries[i]));
     }
+    assert_int_equal(heap.weight, COUNT / 2 * (5 + 7));
     for (size_t i = 0; i < COUNT; i += 2)
         eta_heap_remove(&heap, &entries[i]);
     eta_heap_remove(&heap, &entries[0]); /* twice does nothing */
     assert_int_equal(heap.count, COUNT / 2);
+    assert_int_equal(heap.weight, COUNT / 2 * 7);
     int64_t last = -1;
     while (heap.count > 0) {
         struct eta_entry *first = eta_heap_first(&heap);

@@ -25,7 +25,7 @@ static uint32_t window_with(const struct prefetch *prefetch, size_t held, size_t
 static struct prefetch automatic(void)
 {
     struct prefetch prefetch;
-    prefetch_init(&prefetch, CHILDREN, 0, true, 0);
+    prefetch_init(&prefetch, CHILDREN, 0, true, 0, false);
     return prefetch;
 }
 
@@ -45,12 +45,12 @@ static void a_number_is_celerys(void **state)
 {
     (void)state;
     struct prefetch prefetch;
-    prefetch_init(&prefetch, CHILDREN, 8, false, 0);
+    prefetch_init(&prefetch, CHILDREN, 8, false, 0, false);
     assert_int_equal(window_of(&prefetch), 8);
     run(&prefetch, 1, 1000, 0.0001, 0);
     assert_int_equal(window_of(&prefetch), 8);
     assert_int_equal(window_with(&prefetch, 100, 0), 108);
-    prefetch_init(&prefetch, CHILDREN, 0, false, 0);
+    prefetch_init(&prefetch, CHILDREN, 0, false, 0, false);
     assert_int_equal(window_with(&prefetch, 100, 7), 0);
 }
 
@@ -156,11 +156,25 @@ static void the_limit_for_etas_bounds_the_raise_only(void **state)
 {
     (void)state;
     struct prefetch prefetch;
-    prefetch_init(&prefetch, CHILDREN, 8, false, 20);
+    prefetch_init(&prefetch, CHILDREN, 8, false, 20, false);
     assert_int_equal(window_with(&prefetch, 5, 0), 13);
     assert_int_equal(window_with(&prefetch, 500, 500), 20);
-    prefetch_init(&prefetch, CHILDREN, 8, false, 3);
+    prefetch_init(&prefetch, CHILDREN, 8, false, 3, false);
     assert_int_equal(window_with(&prefetch, 500, 0), 8);
+}
+
+static void beyond_the_limit_there_is_room_to_park(void **state)
+{
+    (void)state;
+    struct prefetch prefetch;
+    prefetch_init(&prefetch, CHILDREN, 8, false, 20, true);
+    assert_int_equal(window_with(&prefetch, 20, 0), 28);
+    assert_int_equal(window_with(&prefetch, 500, 0), 28);
+    assert_int_equal(window_with(&prefetch, 20, 100), 128);
+    assert_int_equal(window_with(&prefetch, 20, 100000), 28 + 1024);
+    prefetch_init(&prefetch, CHILDREN, 8, false, 0, true);
+    assert_int_equal(window_with(&prefetch, 60000, 100), 60108);
+    assert_int_equal(window_with(&prefetch, 100000, 100), 65535);
 }
 
 int main(void)
@@ -175,6 +189,7 @@ int main(void)
         cmocka_unit_test(a_run_of_held_messages_makes_room_ahead),
         cmocka_unit_test(the_room_ahead_goes_when_no_more_come),
         cmocka_unit_test(the_limit_for_etas_bounds_the_raise_only),
+        cmocka_unit_test(beyond_the_limit_there_is_room_to_park),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

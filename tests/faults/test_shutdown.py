@@ -31,10 +31,10 @@ def fill_window(held: Held, witness: Witness, running: int, prefetched: int) -> 
     wait_until(lambda: len(witness.deliveries) == running + prefetched, 10, "full window")
 
 
-def in_an_hour() -> str:
-    """An eta."""
+def in_four_minutes() -> str:
+    """An eta that the worker waits for; from worker_eta_hold (5 minutes) on it parks a message."""
     return (datetime.datetime.now(datetime.timezone.utc)
-            + datetime.timedelta(hours=1)).isoformat()
+            + datetime.timedelta(minutes=4)).isoformat()
 
 
 @both_runtimes
@@ -72,7 +72,7 @@ def test_warm_shutdown_returns_what_waits_while_tasks_still_run(
         fault_worker: Start, held: Held, witness: Witness) -> None:
     worker = fault_worker(concurrency=2)
     fill_window(held, witness, 2, 4)
-    held.send(3, eta=in_an_hour())
+    held.send(3, eta=in_four_minutes())
     wait_until(lambda: len(witness.deliveries) == 9, 10, "full window")
     worker.signal(signal.SIGTERM)
     held.wait_ready(7, 2)

@@ -214,6 +214,7 @@ def test_redis_that_restarts_meanwhile(own_redis: Redis, broker_url: str, tmp_pa
         waiting.kill()
 
 
+@pytest.mark.timeout(120)
 def test_memory_alarm(own_rabbitmq: RabbitMQ) -> None:
     """The broker accepts the connection, and takes nothing: the call ends, and says why."""
     own_rabbitmq.set_memory_alarm(True)

@@ -6,14 +6,16 @@ from __future__ import annotations
 import time
 from datetime import datetime, timedelta, timezone
 from typing import Callable
+from urllib.parse import urlsplit
 
 import pytest
 from celery import Celery
 from celery.exceptions import TaskRevokedError
 
+from faults.proxy import Proxy
 from interop.broker import GRAVEYARD, Replies
 from interop.conftest import Shared
-from interop.settings import REFERENCE
+from interop.settings import REFERENCE, scaled
 from support.amqp import Client
 from support.worker import BaseWorker
 
@@ -125,10 +127,30 @@ def test_task_that_expires_before_its_eta_is_revoked(worker: Callable[..., BaseW
 @celeriac_only
 def test_held_tasks_go_back_at_a_warm_stop(worker: Callable[..., BaseWorker], amqp: Client) -> None:
     running = worker()
-    for _ in range(20):
+    count = scaled(2000)
+    for _ in range(count):
         amqp.send_task("example.add", (0, 0), eta=iso(200))
     ready = amqp.declare(durable=False, exclusive=True)
     amqp.send_task("example.add", (0, 0), reply_to=ready)
     amqp.wait_message(ready)
     assert running.stop(5) == 0
-    assert amqp.counts("celery")[0] == 20
+    amqp.wait_ready("celery", count)
+
+
+@celeriac_only
+@pytest.mark.parametrize("queue_type", ["classic", "quorum"])
+def test_thousands_are_held_across_a_cut(worker: Callable[..., BaseWorker], amqp: Client,
+                                         broker_url: str, replies: Replies, queue_type: str
+                                         ) -> None:
+    with Proxy(urlsplit(broker_url).port) as proxy:
+        running = worker("--set", f"task_default_queue_type={queue_type}",
+                         url=proxy.url(broker_url))
+        tasks = [amqp.send_task("example.add", (2, 3), reply_to=replies.queue, eta=iso(5))
+                 for _ in range(scaled(1500))]
+        ready = amqp.send_task("example.add", (2, 3), reply_to=replies.queue)
+        replies.wait(ready)  # so all are held
+        proxy.cut()
+        replies.wait(*tasks, seconds=30)
+        assert set(replies.repeated) <= {ready}  # its ack may have gone with the connection
+        assert running.stop() == 0
+    assert amqp.counts("celery")[0] == 0

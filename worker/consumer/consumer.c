@@ -35,11 +35,11 @@ static void adjust_prefetch(struct consumer *consumer)
         !uv_is_active((uv_handle_t *)&consumer->window_timer))
         uv_timer_start(&consumer->window_timer, on_window_timer, PREFETCH_LOOK_MS,
                        PREFETCH_LOOK_MS);
-    if (prefetch == consumer->sent_prefetch)
+    if (prefetch == consumer->sent_prefetch && hand.held == consumer->sent_held)
         return;
     consumer->sent_prefetch = prefetch;
-    broker_set_prefetch(consumer->broker, prefetch,
-                        (uint32_t)(hand.held < prefetch ? hand.held : prefetch));
+    consumer->sent_held = hand.held;
+    broker_set_prefetch(consumer->broker, prefetch, (uint32_t)hand.held);
 }
 
 static void on_window_timer(uv_timer_t *timer)
@@ -128,7 +128,6 @@ static void on_up(void *context, uint64_t epoch)
 {
     struct consumer *consumer = context;
     (void)epoch;
-    consumer->parking_refused = false;
     log_info("%s ready.", consumer->config.nodename);
     if (!consumer->greeted)
         appsignal_send(consumer, APPSIGNAL_WORKER_READY, NULL);
@@ -271,6 +270,7 @@ void consumer_free(struct consumer *consumer)
     pool_free(consumer->pool);
     backend_close(consumer->backend);
     broker_free(consumer->broker);
+    delay_done(&consumer->delay);
     free(consumer->queues);
     free(consumer->exchanges);
     destinations_done(&consumer->destinations);
@@ -322,8 +322,6 @@ static bool open_broker(struct consumer *consumer, const struct broker_config *c
     control_init(&consumer->control, &consumer->config);
     if (!make_queues(consumer, &own) || !make_exchanges(consumer, &own))
         return false;
-    if (consumer->config.eta_hold > 0)
-        delay_init(&consumer->delay, consumer->config.eta_hold);
     consumer->broker = broker_new(consumer->loop, &own, &broker_handler, consumer);
     return consumer->broker != NULL;
 }
@@ -358,7 +356,7 @@ int consumer_connect(struct consumer *consumer, const struct consumer_config *co
     destinations_init(&consumer->destinations, &config->destinations);
     prefetch_init(&consumer->prefetch, config->concurrency,
                   config->concurrency * config->prefetch_multiplier, config->prefetch_automatic,
-                  config->worker_eta_task_limit);
+                  config->worker_eta_task_limit, config->eta_hold > 0);
     consumer->sent_prefetch = prefetch_window(&consumer->prefetch, &(struct prefetch_hand){0});
     if (!open_broker(consumer, broker))
         return -ENOMEM;

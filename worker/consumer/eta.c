@@ -61,6 +61,7 @@ bool eta_heap_add(struct eta_heap *heap, struct eta_entry *entry)
         heap->entries = entries;
         heap->room = room;
     }
+    heap->weight += entry->weight;
     put(heap, heap->count++, entry);
     sift_up(heap, heap->count - 1);
     return true;
@@ -72,6 +73,7 @@ void eta_heap_remove(struct eta_heap *heap, struct eta_entry *entry)
         return;
     size_t index = entry->place - 1;
     entry->place = 0;
+    heap->weight -= entry->weight;
     struct eta_entry *last = heap->entries[--heap->count];
     if (last == entry)
         return;

@@ -13,13 +13,15 @@
 
 /* Embedded in what waits. */
 struct eta_entry {
-    int64_t due;  /* microseconds since 1970, UTC */
-    size_t place; /* index + 1 in the heap; 0: not in it */
+    int64_t due;   /* microseconds since 1970, UTC */
+    size_t weight; /* bytes that it keeps in memory */
+    size_t place;  /* index + 1 in the heap; 0: not in it */
 };
 
 struct eta_heap {
     struct eta_entry **entries;
     size_t count, room;
+    size_t weight; /* of all */
 };
 
 void eta_heap_done(struct eta_heap *heap);

@@ -51,8 +51,6 @@ static void advance(struct request *request);
 static void drop(struct follow_up *one)
 {
     struct follow_ups *all = &one->request->follow_ups;
-    if (all->waiting == one)
-        all->waiting = TAILQ_NEXT(one, next);
     TAILQ_REMOVE(&all->list, one, next);
     all->size -= one->size;
     buffer_done(&one->data);
@@ -205,14 +203,15 @@ static void begin_more(struct request *request)
     struct follow_ups *all = &request->follow_ups;
     while (all->waiting != NULL && may_begin(all->waiting)) {
         struct follow_up *one = all->waiting;
+        all->waiting = TAILQ_NEXT(one, next);
         switch (begin(one)) {
         case BEGUN_UNDER_WAY:
-            all->waiting = TAILQ_NEXT(one, next);
             break;
         case BEGUN_DONE:
             drop(one);
             break;
         case BEGUN_NO_ROOM:
+            all->waiting = one;
             stalled_add(request, advance);
             return;
         }

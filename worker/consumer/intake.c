@@ -14,6 +14,12 @@
 #include "worker/consumer/revoking.h"
 #include "worker/log/log.h"
 
+enum {
+    ETA_LOOK_MS = 1000,
+    RELEASED_AT_ONCE = 256, /* before results and settlements have their turn */
+    WAITING_SIZE = 4096,    /* bytes of a request that waits, without its body */
+};
+
 /* What a step says of a request. */
 enum step { GO_ON, TAKEN /* the request has been dealt with, and may be gone */ };
 
@@ -182,17 +188,17 @@ static void arm_eta_timer(struct consumer *consumer)
         uv_timer_stop(&consumer->eta_timer);
         return;
     }
-    /* At most an hour at a time, so that a clock that is set meanwhile is noticed. */
-    int64_t wait_ms = (first->due - consumer_now() + 999) / 1000;
-    wait_ms = wait_ms > 0 ? wait_ms : 0;
+    /* The due time is the wall clock's, the timer's is not: look again, it may have been set. */
+    int64_t wait_ms = first->due > consumer_now() ? (first->due - consumer_now() + 999) / 1000 : 0;
     uv_timer_start(&consumer->eta_timer, on_eta_timer,
-                   (uint64_t)(wait_ms < 3600000 ? wait_ms : 3600000), 0);
+                   (uint64_t)(wait_ms < ETA_LOOK_MS ? wait_ms : ETA_LOOK_MS), 0);
 }
 
 static void hold_until(struct request *request, int64_t due)
 {
     struct consumer *consumer = request->consumer;
     request->eta.due = due;
+    request->eta.weight = WAITING_SIZE + request->delivery->body.size;
     if (!eta_heap_add(&consumer->waiting, &request->eta)) {
         finish_close(request, BROKER_NACK_REQUEUE);
         return;
@@ -354,7 +360,10 @@ void intake_release_due(struct consumer *consumer)
 {
     int64_t now = consumer_now();
     struct eta_entry *first;
-    while ((first = eta_heap_first(&consumer->waiting)) != NULL && first->due <= now) {
+    for (unsigned i = 0; i < RELEASED_AT_ONCE; i++) {
+        first = eta_heap_first(&consumer->waiting);
+        if (first == NULL || first->due > now)
+            break;
         eta_heap_remove(&consumer->waiting, first);
         struct request *request = CONTAINER_OF(first, struct request, eta);
         request_set_state(request, REQUEST_RECEIVED);

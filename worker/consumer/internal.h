@@ -67,13 +67,13 @@ struct consumer {
     struct broker_queue *queues;       /* owned: the broker's, with control's */
     struct broker_exchange *exchanges; /* owned: the broker's, with control's */
     size_t parking;                    /* requests on their way to a delay queue */
-    bool parking_refused;              /* by the broker, over this connection */
     struct destinations destinations;
     uv_timer_t eta_timer, stop_timer, window_timer;
     unsigned open_handles;
 
     bool greeted; /* the app has been told that we are ready */
     uint32_t sent_prefetch;
+    size_t sent_held;
     char label[512]; /* of request_label */
 };
 

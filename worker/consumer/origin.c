@@ -6,6 +6,8 @@
 #include "worker/consumer/loss.h"
 #include "worker/consumer/republish.h"
 
+enum { PARKS_MAX = 1000000 }; /* more are a stranger's */
+
 /* What the way changes: the exchange and the key; the expiration, which a delay queue would heed;
  * the user, whom only his own connection may name; the id, which every mandatory message has. */
 static const struct {
@@ -65,7 +67,9 @@ bool origin_restore(struct request *request)
             return false;
     if (loss_count(&delivery->headers) > 0)
         value_map_put(&headers, LOSS_HEADER, value_int(loss_count(&delivery->headers)));
-    value_as_int(value_get(origin, "parks"), &request->parks);
+    int64_t parks = 0;
+    if (value_as_int(value_get(origin, "parks"), &parks) && parks > 0 && parks < PARKS_MAX)
+        request->parks = parks;
     value_as_bool(value_get(origin, "redelivered"), &request->was_redelivered);
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         *text_at(delivery, i) = was[i];

@@ -15,13 +15,14 @@ static const double silence = 2 * PREFETCH_HORIZON;
 static const double idleness = 1;
 
 void prefetch_init(struct prefetch *prefetch, unsigned concurrency, uint32_t fixed, bool automatic,
-                   unsigned eta_limit)
+                   unsigned eta_limit, bool parks)
 {
     *prefetch = (struct prefetch){
         .concurrency = concurrency,
         .fixed = fixed,
         .automatic = automatic,
-        .eta_limit = eta_limit,
+        .eta_limit = eta_limit > 0 ? eta_limit : PREFETCH_MAX,
+        .parks = parks,
         .factor = 1,
     };
 }
@@ -107,9 +108,10 @@ uint32_t prefetch_window(const struct prefetch *prefetch, const struct prefetch_
         prefetch->automatic ? (size_t)prefetch->concurrency * prefetch->factor : prefetch->fixed;
     if (base == 0)
         return 0;
-    size_t window = base + hand->held + lower(hand->parking, PREFETCH_PARKING_MAX) +
+    size_t window = base + lower(hand->held, prefetch->eta_limit) +
+                    lower(hand->parking, PREFETCH_PARKING_MAX) +
                     lower(prefetch->streak, STREAK_MAX);
-    size_t most = prefetch->eta_limit > 0 ? prefetch->eta_limit : PREFETCH_MAX;
-    window = lower(window, most > base ? most : base);
+    if (!prefetch->parks)
+        window = lower(window, prefetch->eta_limit > base ? prefetch->eta_limit : base);
     return (uint32_t)lower(window, PREFETCH_MAX);
 }

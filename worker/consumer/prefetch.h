@@ -27,8 +27,9 @@ struct prefetch {
     unsigned concurrency;
     uint32_t fixed; /* 0: unlimited, unless automatic */
     bool automatic;
-    unsigned eta_limit; /* worker_eta_task_limit: the window never grows beyond it for what is
-                           held; 0: PREFETCH_MAX */
+    unsigned eta_limit; /* worker_eta_task_limit; without one PREFETCH_MAX. The window does not grow
+                           beyond it for what is held */
+    bool parks;         /* what is too much to hold goes to the broker, and needs room meanwhile */
     unsigned factor;    /* automatic: messages a child, a power of two */
     double since;       /* of the sample: when it began */
     double last;        /* when a task ended, or children were found idle */
@@ -45,7 +46,7 @@ struct prefetch_hand {
 };
 
 void prefetch_init(struct prefetch *prefetch, unsigned concurrency, uint32_t fixed, bool automatic,
-                   unsigned eta_limit);
+                   unsigned eta_limit, bool parks);
 /* A message came; `held`: it is not due. */
 void prefetch_arrived(struct prefetch *prefetch, bool held);
 /* A task ended that took `runtime` seconds; `now` in seconds, of a clock that only goes forward. */

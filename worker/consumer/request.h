@@ -19,6 +19,7 @@
 
 struct consumer;
 struct chord;
+struct delay_place;
 
 enum request_state {
     REQUEST_RECEIVED,     /* being decided on */
@@ -59,9 +60,10 @@ struct request {
     bool retrying; /* it has ended in RETRY */
 
     bool acks_late, reject_on_worker_lost, ignore_result;
-    int64_t losses;       /* behind it when it came */
-    int64_t parks;        /* likewise: stays in a delay queue (park.h) */
-    bool was_redelivered; /* before it was copied (origin.h) */
+    int64_t losses;            /* behind it when it came */
+    int64_t parks;             /* likewise: stays in a delay queue (park.h) */
+    struct delay_place *place; /* REQUEST_PARKING: the one that it is on its way to */
+    bool was_redelivered;      /* before it was copied (origin.h) */
 
     const char *recorded;  /* what a record would say, in a word; NULL: there is none */
     unsigned record_tries; /* of the record */

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 
 # Remote control is being built: rows K, M, f and g run when it is there.
-CONTROL = False
+CONTROL = True
 
 
 @dataclass(frozen=True)
