@@ -261,7 +261,7 @@ target_link_libraries(tasks PRIVATE celeriac::task)
 
 def test_installed_package_builds_a_library(tmp_path: Path) -> None:
     prefix = tmp_path / "prefix"
-    for part in ("include", "worker/runtime/native"):
+    for part in ("include", "client", "worker/runtime/native"):
         subprocess.run(["cmake", "--install", str(build_folder() / part), "--prefix", str(prefix)],
                        check=True, capture_output=True)
     assert (prefix / "libexec/celeriac/celeriac-native").exists()

@@ -34,5 +34,5 @@ void behind_leave(struct request *request)
         return;
     follower->leader = leader;
     if (leader == NULL)
-        intake_take_up(follower);
+        waiting_add(follower, 0);
 }

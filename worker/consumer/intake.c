@@ -14,12 +14,6 @@
 #include "worker/consumer/revoking.h"
 #include "worker/log/log.h"
 
-enum {
-    ETA_LOOK_MS = 1000,
-    RELEASED_AT_ONCE = 256, /* before results and settlements have their turn */
-    WAITING_SIZE = 4096,    /* bytes of a request that waits, without its body */
-};
-
 /* What a step says of a request. */
 enum step { GO_ON, TAKEN /* the request has been dealt with, and may be gone */ };
 
@@ -174,41 +168,6 @@ static enum step tell_app(struct request *request)
     return GO_ON;
 }
 
-static void on_eta_timer(uv_timer_t *timer)
-{
-    struct consumer *consumer = timer->data;
-    intake_release_due(consumer);
-    consumer_adjust(consumer);
-}
-
-static void arm_eta_timer(struct consumer *consumer)
-{
-    const struct eta_entry *first = eta_heap_first(&consumer->waiting);
-    if (first == NULL) {
-        uv_timer_stop(&consumer->eta_timer);
-        return;
-    }
-    /* The due time is the wall clock's, the timer's is not: look again, it may have been set. */
-    int64_t wait_ms = first->due > consumer_now() ? (first->due - consumer_now() + 999) / 1000 : 0;
-    uv_timer_start(&consumer->eta_timer, on_eta_timer,
-                   (uint64_t)(wait_ms < ETA_LOOK_MS ? wait_ms : ETA_LOOK_MS), 0);
-}
-
-static void hold_until(struct request *request, int64_t due)
-{
-    struct consumer *consumer = request->consumer;
-    request->eta.due = due;
-    request->eta.weight = WAITING_SIZE + request->delivery->body.size;
-    if (!eta_heap_add(&consumer->waiting, &request->eta)) {
-        finish_close(request, BROKER_NACK_REQUEUE);
-        return;
-    }
-    request_set_state(request, REQUEST_WAITING);
-    prefetch_arrived(&consumer->prefetch, true);
-    arm_eta_timer(consumer);
-    consumer_adjust(consumer);
-}
-
 static enum step park(struct request *request)
 {
     return park_take(request) ? TAKEN : GO_ON;
@@ -219,13 +178,8 @@ static enum step hold_for_eta(struct request *request)
 {
     if (!request->message.has_eta || request->message.eta <= consumer_now())
         return GO_ON;
-    hold_until(request, request->message.eta);
+    waiting_add(request, request->message.eta);
     return TAKEN;
-}
-
-void intake_take_up(struct request *request)
-{
-    hold_until(request, 0);
 }
 
 static enum step wait_behind(struct request *request)
@@ -354,22 +308,6 @@ void intake_oversized(void *context, struct broker_delivery *delivery, uint64_t 
              (unsigned long long)size);
     static const struct refusal refusal = {BROKER_REJECT, LOG_ERROR, "Refusing message", false};
     refuse(request, &refusal, why);
-}
-
-void intake_release_due(struct consumer *consumer)
-{
-    int64_t now = consumer_now();
-    struct eta_entry *first;
-    for (unsigned i = 0; i < RELEASED_AT_ONCE; i++) {
-        first = eta_heap_first(&consumer->waiting);
-        if (first == NULL || first->due > now)
-            break;
-        eta_heap_remove(&consumer->waiting, first);
-        struct request *request = CONTAINER_OF(first, struct request, eta);
-        request_set_state(request, REQUEST_RECEIVED);
-        run_steps(request, steps_of_due);
-    }
-    arm_eta_timer(consumer);
 }
 
 /* After a lost connection: what has not begun is the server's again; what runs, or has run, becomes

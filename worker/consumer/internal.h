@@ -90,16 +90,16 @@ void intake_oversized(void *context, struct broker_delivery *delivery, uint64_t 
 /* False: it must not run any more, and is dealt with (rows J, K: checked again just before
  * execution). */
 bool intake_still_wanted(struct request *request);
-/* The rate limit lets it pass. */
+/* What it waited for has come (its eta, its turn, room in its rate): it is decided on once more. */
 void intake_pass(struct request *request);
-/* Due requests go to the pool; arms the timer for the next. */
-void intake_release_due(struct consumer *consumer);
 /* The request stays here until its eta: it could not be parked. */
 void intake_keep(struct request *request);
-/* Has the request decided on once more, from the loop: what it waited for has come. */
-void intake_take_up(struct request *request);
 /* The connection is gone: forgets what no child has begun, makes orphans of the rest. */
 void intake_forget_unstarted(struct consumer *consumer);
+
+/* waiting.c: requests that are not due */
+/* `due` in microseconds since 1970; 0: it passes from the loop, at once. */
+void waiting_add(struct request *request, int64_t due);
 
 /* behind.c: requests with one id */
 /* True if the request must wait for the end of another one with its id; it is taken up then. */
