@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The client, a program: python3 -m interop.canvas.client list | send SHAPE... | look FILE.
+"""The client, a program: python3 -m interop.canvas.client list | send SHAPE... | look FILE |
+answer SHAPE...
 
 list prints Celery's version and the shapes' names. send sends them and prints what identifies their results. look,
-with that in a file, prints what the results say by then.
+with that in a file, prints what the results say by then. answer sends each and waits for it.
 """
 
 from __future__ import annotations
@@ -67,12 +68,22 @@ def look(sent: dict[str, Any]) -> dict[str, Any]:
             for name, one in sent.items()}
 
 
+def answer_of(result: ResultBase) -> Any:
+    """What a client that waits gets, of each member of a group."""
+    if isinstance(result, GroupResult):
+        return [answer_of(one) for one in result.results]
+    result.get(timeout=10, propagate=False)
+    return [result.state, value_of(result)]
+
+
 def main(command: str, *args: str) -> Any:
     """What the command says."""
     if command == "list":
         return {"version": list(VERSION[:2]), "shapes": list(SHAPES)}
     if command == "send":
         return send(list(args))
+    if command == "answer":
+        return {name: answer_of(SHAPES[name]()) for name in args}
     return look(json.loads(Path(args[0]).read_text()))
 
 
