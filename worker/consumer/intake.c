@@ -359,15 +359,11 @@ void intake_oversized(void *context, struct broker_delivery *delivery, uint64_t 
 void intake_release_due(struct consumer *consumer)
 {
     int64_t now = consumer_now();
-    struct eta_entry *first;
-    for (unsigned i = 0; i < RELEASED_AT_ONCE; i++) {
-        first = eta_heap_first(&consumer->waiting);
-        if (first == NULL || first->due > now)
-            break;
+    struct eta_entry *first = eta_heap_first(&consumer->waiting);
+    for (unsigned i = 0; i < RELEASED_AT_ONCE && first != NULL && first->due <= now; i++) {
         eta_heap_remove(&consumer->waiting, first);
-        struct request *request = CONTAINER_OF(first, struct request, eta);
-        request_set_state(request, REQUEST_RECEIVED);
-        run_steps(request, steps_of_due);
+        intake_pass(CONTAINER_OF(first, struct request, eta));
+        first = eta_heap_first(&consumer->waiting);
     }
     arm_eta_timer(consumer);
 }
