@@ -34,9 +34,9 @@ void dispatch_requeue(struct pool *pool, struct pool_job *job)
     dispatch_add(pool, job, JOB_QUEUED);
 }
 
-void dispatch_put_back(struct pool *pool, struct pool_job *job)
+void dispatch_put_back(struct pool *pool, struct pool_job *job, unsigned weight)
 {
-    job->returned++;
+    job->returned += weight;
     dispatch_requeue(pool, job);
 }
 

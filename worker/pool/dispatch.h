@@ -19,8 +19,8 @@ bool dispatch_take(struct pool *pool, struct pool_job *job);
 void dispatch_add(struct pool *pool, struct pool_job *job, enum job_state state);
 void dispatch_remove(struct pool *pool, struct pool_job *job);
 /* Puts a job that did not begin back to the head of the queue; dispatch_put_back counts it as an
- * attempt. */
+ * attempt, of that weight. */
 void dispatch_requeue(struct pool *pool, struct pool_job *job);
-void dispatch_put_back(struct pool *pool, struct pool_job *job);
+void dispatch_put_back(struct pool *pool, struct pool_job *job, unsigned weight);
 
 #endif

@@ -64,6 +64,7 @@ struct pool_child {
     unsigned handles;
     struct pool_job *job;
     bool written;          /* the job's frame, to its last byte */
+    bool used;             /* has ended a job */
     bool soft_armed;       /* deadline is the soft limit; the hard one follows */
     bool roomy;            /* in pool->roomy */
     uint32_t frame_count;  /* JOB frames written to it */

@@ -252,6 +252,7 @@ bool run_on_result(struct pool_child *child, const struct frame *frame)
     if ((frame_uint(frame, 2) & FRAME_RESULT_RETIRING) != 0)
         ahead_take_back(child);
     struct pool_job *job = detach(child);
+    child->used = true;
     struct pool_ending ending = ending_of(child, job);
     ahead_note(child, ending.runtime);
     ending.verdict = POOL_DONE;
@@ -295,7 +296,8 @@ void run_give_back(struct pool_child *child)
         enum pool_verdict verdict;
         if (!verdict_put_back(&facts, &verdict))
             return;
-        dispatch_put_back(child->pool, detach(child));
+        dispatch_put_back(child->pool, detach(child),
+                          child->used ? VERDICT_RETURN_OF_USED : VERDICT_RETURN_OF_FRESH);
     }
 }
 

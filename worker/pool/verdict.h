@@ -18,8 +18,10 @@ enum verdict_reason {
     VERDICT_STOP,       /* pool_terminate */
 };
 
-/* A job goes back to the queue this often before its children's deaths count as its own doing. */
-enum { VERDICT_RETURNS_MAX = 3 };
+/* A job goes back to the queue until the deaths of its children count as its own doing: three of
+ * children that had ended no job yet. One that had may have died of that one, before we knew, so
+ * that three in a row prove nothing: it counts for an eighth. */
+enum { VERDICT_RETURN_OF_USED = 1, VERDICT_RETURN_OF_FRESH = 8, VERDICT_RETURNS_MAX = 24 };
 
 struct verdict_facts {
     enum verdict_reason reason;
@@ -27,7 +29,7 @@ struct verdict_facts {
     bool want_started; /* the child had to send STARTED first */
     bool started;      /* and has */
     bool stopping;     /* nothing is dispatched any more */
-    unsigned returned; /* times that the job has been put back */
+    unsigned returned; /* VERDICT_RETURN_OF_... of the times that the job has been put back */
 };
 
 /* True if the task may have begun. */
