@@ -192,6 +192,10 @@ def test_broker_that_restarts_meanwhile(own_rabbitmq: RabbitMQ, tmp_path: Any,
     waiting = Process(argv, tmp_path / "call.log", dict(os.environ), tmp_path)
     try:
         running.wait_log("example.sleep.*received")
+        # The broker confirms in order: this one comes behind the confirm of the other.
+        behind = celeriac("-b", own_rabbitmq.url, "--result-backend", "rpc://", "call",
+                          "example.add", "-a", "[2, 3]", "--wait", "30")
+        assert behind.returncode == SUCCESS, behind.stderr
         own_rabbitmq.restart()
         assert waiting.wait(80) == SUCCESS, waiting.read_log()
         assert waiting.read_log().strip() == "40"
