@@ -18,6 +18,19 @@ from support.redis import Redis
 TEST_FAILED = pytest.StashKey[bool]()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Several runs may share the files of one."""
+    parser.addoption("--shard", metavar="K/N", default="0/1",
+                     help="only every N-th file, from the K-th on (from 0)")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the files of this shard."""
+    shard, shards = map(int, config.getoption("--shard").split("/"))
+    files = {path: number for number, path in enumerate(dict.fromkeys(i.path for i in items))}
+    items[:] = [item for item in items if files[item.path] % shards == shard]
+
+
 def pytest_configure() -> None:
     """A test run that is told to end ends its servers too."""
     leave_on_signals()

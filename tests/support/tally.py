@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Adds up one run of all tests: python3 -m support.tally CTEST_LOG PYTEST_XML.
+"""Adds up one run of all tests: python3 -m support.tally CTEST_LOG PYTEST_XML...
 
 A C test is one cmocka case. A program that says nothing of cases (a corpus replay, a crash
 before the summary) counts as one. The last line is "N passed, N failed".
@@ -59,7 +59,7 @@ def count_ctest(log: str) -> Tally:
 
 
 def count_pytest(path: Path) -> Tally:
-    """Count the test cases of a JUnit file; none at all means that pytest itself failed."""
+    """Count the test cases of a JUnit file; that there is none means that pytest itself failed."""
     if not path.exists():
         return Tally(failed=["pytest: wrote no results"])
     total = Tally()
@@ -76,11 +76,12 @@ def count_pytest(path: Path) -> Tally:
 
 def main() -> int:
     """Print the tally; 0 if something ran and nothing failed."""
-    if len(sys.argv) != 3:
+    if len(sys.argv) < 3:
         print(__doc__.strip())
         return 2
     total = count_ctest(Path(sys.argv[1]).read_text(errors="replace"))
-    total.add(count_pytest(Path(sys.argv[2])))
+    for path in sys.argv[2:]:
+        total.add(count_pytest(Path(path)))
     for name in total.failed:
         print(f"FAILED {name}")
     if total.skipped:

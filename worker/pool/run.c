@@ -296,8 +296,9 @@ void run_give_back(struct pool_child *child)
         enum pool_verdict verdict;
         if (!verdict_put_back(&facts, &verdict))
             return;
+        bool used = child->used && !child->expected;
         dispatch_put_back(child->pool, detach(child),
-                          child->used ? VERDICT_RETURN_OF_USED : VERDICT_RETURN_OF_FRESH);
+                          used ? VERDICT_RETURN_OF_USED : VERDICT_RETURN_OF_FRESH);
     }
 }
 

@@ -19,8 +19,9 @@ enum verdict_reason {
 };
 
 /* A job goes back to the queue until the deaths of its children count as its own doing: three of
- * children that had ended no job yet. One that had may have died of that one, before we knew, so
- * that three in a row prove nothing: it counts for an eighth. */
+ * children that had ended no job yet, or that we killed because they did not take it up. One that
+ * died by itself may have died of the job before it, so that three in a row prove nothing: it
+ * counts for an eighth. */
 enum { VERDICT_RETURN_OF_USED = 1, VERDICT_RETURN_OF_FRESH = 8, VERDICT_RETURNS_MAX = 24 };
 
 struct verdict_facts {
