@@ -391,14 +391,14 @@ def test_rate_limit_at_run_time(side: Side, amqp: Client, replies: Replies) -> N
 
 def test_revoked_while_it_waits_for_its_rate(side: Side, amqp: Client) -> None:
     worker = side.start()
-    side.ask("rate_limit", task_name="example.add", rate_limit="1/s")
+    side.ask("rate_limit", task_name="example.add", rate_limit="20/m")
     tasks = [side.app.send_task("example.add", (i, i)) for i in range(5)]
     worker.wait_log(rf"\[{tasks[4].id}\] received")
     side.ask("revoke", task_id=[tasks[2].id, tasks[3].id])
     for i in (2, 3):
         with pytest.raises(TaskRevokedError):
-            tasks[i].get(timeout=10)
-    assert tasks[4].get(timeout=10) == 8
+            tasks[i].get(timeout=15)
+    assert tasks[4].get(timeout=15) == 8
     assert worker.stop() == 0
     assert amqp.counts("celery")[0] == 0
 
